@@ -1,0 +1,139 @@
+import { Schema } from "effect"
+import { Iteration, NodeId, RunId, TimestampMs, WorkflowName } from "./Ids.ts"
+
+export const RunStatus = Schema.Literal(
+  "running",
+  "waiting-approval",
+  "waiting-event",
+  "waiting-timer",
+  "waiting-quota",
+  "paused",
+  "finished",
+  "failed",
+  "cancelled",
+  "continued"
+)
+export type RunStatus = typeof RunStatus.Type
+
+/** A run in one of these never changes status again, except that a failed run may be retried by an operator. */
+export const terminalStatuses: ReadonlySet<RunStatus> = new Set<RunStatus>([
+  "finished",
+  "failed",
+  "cancelled",
+  "continued"
+])
+
+export const NodeState = Schema.Literal(
+  "pending",
+  "in-progress",
+  "finished",
+  "failed",
+  "cancelled",
+  "skipped",
+  "waiting-approval",
+  "waiting-event",
+  "waiting-timer",
+  "waiting-quota",
+  "waiting-bound",
+  "bound-stale"
+)
+export type NodeState = typeof NodeState.Type
+
+export const NodeKind = Schema.Literal("task", "group", "approval", "activity", "deferred", "timer", "child")
+export type NodeKind = typeof NodeKind.Type
+
+/** What is kept of a failure: redacted text, never the failing payload. */
+export class FailureRecord extends Schema.Class<FailureRecord>("FailureRecord")({
+  /** The `_tag` of a typed error, or the name of a defect. */
+  name: Schema.String,
+  message: Schema.String,
+  /** `true` when the failure was in the declared error channel of the workflow or task. */
+  typed: Schema.Boolean,
+  /** The failure encoded by the declared error schema, when it was typed. */
+  data: Schema.optional(Schema.Unknown)
+}) {}
+
+/** Why an operator has to look at a parked run. */
+export const Hold = Schema.Struct({
+  kind: Schema.Literal("quarantined", "diverged", "workflow-missing"),
+  reason: Schema.String,
+  nodeId: Schema.optional(Schema.String)
+})
+export type Hold = typeof Hold.Type
+
+/** Who did it: as recorded with launches, decisions and administrative operations. */
+export class Actor extends Schema.Class<Actor>("Actor")({
+  userId: Schema.NullOr(Schema.String),
+  tokenId: Schema.NullOr(Schema.String),
+  role: Schema.String,
+  scopes: Schema.Array(Schema.String)
+}) {
+  /** How the actor is named in decisions and audit rows. */
+  get name(): string {
+    return this.userId ?? this.tokenId ?? this.role
+  }
+}
+
+/** What the service itself does (supervisor, timers). */
+export const systemActor = new Actor({ userId: null, tokenId: null, role: "system", scopes: [] })
+
+export const StartedBy = Schema.Struct({
+  harness: Schema.optional(Schema.String.pipe(Schema.maxLength(64))),
+  sessionId: Schema.optional(Schema.String.pipe(Schema.maxLength(256))),
+  prompt: Schema.optional(Schema.String),
+  detected: Schema.optional(Schema.Literal(true))
+})
+export type StartedBy = typeof StartedBy.Type
+
+export class Run extends Schema.Class<Run>("Run")({
+  runId: RunId,
+  parentRunId: Schema.NullOr(RunId),
+  workflow: WorkflowName,
+  status: RunStatus,
+  input: Schema.Unknown,
+  output: Schema.Unknown,
+  error: Schema.NullOr(FailureRecord),
+  hold: Schema.NullOr(Hold),
+  idempotencyKey: Schema.NullOr(Schema.String),
+  actor: Actor,
+  startedBy: Schema.NullOr(StartedBy),
+  moduleRevision: Schema.NullOr(Schema.String),
+  /** The process that executes it, and how often ownership was taken: writes of an older epoch are refused. */
+  ownerId: Schema.NullOr(Schema.String),
+  epoch: Schema.Int,
+  heartbeatAtMs: Schema.NullOr(TimestampMs),
+  createdAtMs: TimestampMs,
+  startedAtMs: Schema.NullOr(TimestampMs),
+  finishedAtMs: Schema.NullOr(TimestampMs),
+  cancelRequestedAtMs: Schema.NullOr(TimestampMs),
+  pauseRequestedAtMs: Schema.NullOr(TimestampMs)
+}) {}
+
+export class Node extends Schema.Class<Node>("Node")({
+  runId: RunId,
+  nodeId: NodeId,
+  iteration: Iteration,
+  kind: NodeKind,
+  label: Schema.NullOr(Schema.String),
+  /** The group it stands in, as a node id; null at the top. */
+  parentNodeId: Schema.NullOr(Schema.String),
+  state: NodeState,
+  attempt: Schema.Int,
+  output: Schema.Unknown,
+  error: Schema.NullOr(FailureRecord),
+  startedAtMs: Schema.NullOr(TimestampMs),
+  finishedAtMs: Schema.NullOr(TimestampMs),
+  updatedAtMs: TimestampMs
+}) {}
+
+export class Attempt extends Schema.Class<Attempt>("Attempt")({
+  runId: RunId,
+  nodeId: NodeId,
+  iteration: Iteration,
+  attempt: Schema.Int,
+  state: NodeState,
+  error: Schema.NullOr(FailureRecord),
+  startedAtMs: TimestampMs,
+  finishedAtMs: Schema.NullOr(TimestampMs),
+  heartbeatAtMs: Schema.NullOr(TimestampMs)
+}) {}

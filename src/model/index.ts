@@ -1,0 +1,6 @@
+export * from "./Approval.ts"
+export * from "./Bounds.ts"
+export * from "./Ids.ts"
+export * from "./Run.ts"
+export * from "./RunEvent.ts"
+export * from "./Scope.ts"
