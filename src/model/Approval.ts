@@ -4,7 +4,7 @@ import { Iteration, NodeId, RunId, TimestampMs, WorkflowName } from "./Ids.ts"
 export const ApprovalStatus = Schema.Literal("requested", "approved", "denied")
 
 /** A person's decision that a run waits for, bound to the hash of exactly what was shown. */
-export class Approval extends Schema.Class<Approval>("Approval")({
+export const Approval = Schema.Struct({
   runId: RunId,
   workflow: WorkflowName,
   nodeId: NodeId,
@@ -25,7 +25,8 @@ export class Approval extends Schema.Class<Approval>("Approval")({
   note: Schema.NullOr(Schema.String),
   /** The decision value as the approver sent it. */
   decision: Schema.Unknown
-}) {}
+})
+export type Approval = typeof Approval.Type
 
 /** What `Approval.request` returns to the workflow, and the stored output of its node. */
 export const ApprovalOutcome = Schema.Struct({

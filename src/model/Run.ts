@@ -43,7 +43,7 @@ export const NodeKind = Schema.Literal("task", "group", "approval", "activity", 
 export type NodeKind = typeof NodeKind.Type
 
 /** What is kept of a failure: redacted text, never the failing payload. */
-export class FailureRecord extends Schema.Class<FailureRecord>("FailureRecord")({
+export const FailureRecord = Schema.Struct({
   /** The `_tag` of a typed error, or the name of a defect. */
   name: Schema.String,
   message: Schema.String,
@@ -51,7 +51,8 @@ export class FailureRecord extends Schema.Class<FailureRecord>("FailureRecord")(
   typed: Schema.Boolean,
   /** The failure encoded by the declared error schema, when it was typed. */
   data: Schema.optional(Schema.Unknown)
-}) {}
+})
+export type FailureRecord = typeof FailureRecord.Type
 
 /** Why an operator has to look at a parked run. */
 export const Hold = Schema.Struct({
@@ -62,20 +63,19 @@ export const Hold = Schema.Struct({
 export type Hold = typeof Hold.Type
 
 /** Who did it: as recorded with launches, decisions and administrative operations. */
-export class Actor extends Schema.Class<Actor>("Actor")({
+export const Actor = Schema.Struct({
   userId: Schema.NullOr(Schema.String),
   tokenId: Schema.NullOr(Schema.String),
   role: Schema.String,
   scopes: Schema.Array(Schema.String)
-}) {
-  /** How the actor is named in decisions and audit rows. */
-  get name(): string {
-    return this.userId ?? this.tokenId ?? this.role
-  }
-}
+})
+export type Actor = typeof Actor.Type
+
+/** How the actor is named in decisions and audit rows. */
+export const actorName = (actor: Actor): string => actor.userId ?? actor.tokenId ?? actor.role
 
 /** What the service itself does (supervisor, timers). */
-export const systemActor = new Actor({ userId: null, tokenId: null, role: "system", scopes: [] })
+export const systemActor: Actor = { userId: null, tokenId: null, role: "system", scopes: [] }
 
 export const StartedBy = Schema.Struct({
   harness: Schema.optional(Schema.String.pipe(Schema.maxLength(64))),
@@ -85,7 +85,7 @@ export const StartedBy = Schema.Struct({
 })
 export type StartedBy = typeof StartedBy.Type
 
-export class Run extends Schema.Class<Run>("Run")({
+export const Run = Schema.Struct({
   runId: RunId,
   parentRunId: Schema.NullOr(RunId),
   workflow: WorkflowName,
@@ -107,9 +107,10 @@ export class Run extends Schema.Class<Run>("Run")({
   finishedAtMs: Schema.NullOr(TimestampMs),
   cancelRequestedAtMs: Schema.NullOr(TimestampMs),
   pauseRequestedAtMs: Schema.NullOr(TimestampMs)
-}) {}
+})
+export type Run = typeof Run.Type
 
-export class Node extends Schema.Class<Node>("Node")({
+export const Node = Schema.Struct({
   runId: RunId,
   nodeId: NodeId,
   iteration: Iteration,
@@ -124,9 +125,10 @@ export class Node extends Schema.Class<Node>("Node")({
   startedAtMs: Schema.NullOr(TimestampMs),
   finishedAtMs: Schema.NullOr(TimestampMs),
   updatedAtMs: TimestampMs
-}) {}
+})
+export type Node = typeof Node.Type
 
-export class Attempt extends Schema.Class<Attempt>("Attempt")({
+export const Attempt = Schema.Struct({
   runId: RunId,
   nodeId: NodeId,
   iteration: Iteration,
@@ -136,4 +138,5 @@ export class Attempt extends Schema.Class<Attempt>("Attempt")({
   startedAtMs: TimestampMs,
   finishedAtMs: Schema.NullOr(TimestampMs),
   heartbeatAtMs: Schema.NullOr(TimestampMs)
-}) {}
+})
+export type Attempt = typeof Attempt.Type

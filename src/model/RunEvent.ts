@@ -37,7 +37,7 @@ export const RunEventType = Schema.Literal(
 export type RunEventType = typeof RunEventType.Type
 
 /** One entry of a run's journal, durable before anybody sees it. */
-export class RunEvent extends Schema.Class<RunEvent>("RunEvent")({
+export const RunEvent = Schema.Struct({
   runId: RunId,
   seq: Seq,
   /** How many transitions of the node tree were committed up to and including this event. */
@@ -49,4 +49,5 @@ export class RunEvent extends Schema.Class<RunEvent>("RunEvent")({
   /** What else the event says, by type; never a secret. */
   data: Schema.Record({ key: Schema.String, value: Schema.Unknown }),
   timestampMs: TimestampMs
-}) {}
+})
+export type RunEvent = typeof RunEvent.Type
