@@ -1,0 +1,440 @@
+import { SqlSchema } from "@effect/sql"
+import { Context, Effect, Layer, type Option, Schema } from "effect"
+import {
+  Actor,
+  Attempt,
+  Bounds,
+  FailureRecord,
+  Hold,
+  Node,
+  type NodeKind,
+  type NodeState,
+  Run,
+  type RunStatus,
+  StartedBy
+} from "../model/index.ts"
+import { Persistence, PersistenceError, Write } from "../persistence/index.ts"
+import { migrations } from "./migrations.ts"
+
+/** There is no run of this id. */
+export class RunNotFound extends Schema.TaggedError<RunNotFound>()("RunNotFound", { runId: Schema.String }) {
+  override get message(): string {
+    return `Run not found: ${this.runId}`
+  }
+}
+
+/** The run was taken over by a later epoch: whoever holds the older one must write nothing more. */
+export class StaleEpoch extends Schema.TaggedError<StaleEpoch>()("StaleEpoch", {
+  runId: Schema.String,
+  epoch: Schema.Int
+}) {
+  override get message(): string {
+    return `Run ${this.runId} is no longer owned under epoch ${this.epoch}`
+  }
+}
+
+/** What a new run is made of. */
+export interface NewRun {
+  readonly runId: string
+  readonly parentRunId: string | null
+  readonly workflow: string
+  readonly inputJson: string
+  readonly idempotencyKey: string | null
+  readonly actor: Actor
+  readonly startedBy: StartedBy | null
+  readonly moduleRevision: string | null
+  readonly ownerId: string
+  readonly createdAtMs: number
+}
+
+/** A node as it stands when its state changes. */
+export interface NodeRecord {
+  readonly runId: string
+  readonly nodeId: string
+  readonly iteration: number
+  readonly kind: NodeKind
+  readonly label: string | null
+  readonly parentNodeId: string | null
+  readonly state: NodeState
+  readonly attempt: number
+  readonly outputJson: string | null
+  readonly error: FailureRecord | null
+  readonly startedAtMs: number | null
+  readonly finishedAtMs: number | null
+  readonly updatedAtMs: number
+}
+
+export interface AttemptRecord {
+  readonly runId: string
+  readonly nodeId: string
+  readonly iteration: number
+  readonly attempt: number
+  readonly state: NodeState
+  readonly error: FailureRecord | null
+  readonly startedAtMs: number
+  readonly finishedAtMs: number | null
+}
+
+export interface RunFilter {
+  readonly status?: RunStatus | undefined
+  readonly workflow?: string | undefined
+  readonly parentRunId?: string | undefined
+  readonly limit?: number | undefined
+  readonly offset?: number | undefined
+}
+
+/** A node's result as replay needs it: the output still as JSON text. */
+export interface StoredNode {
+  readonly nodeId: string
+  readonly iteration: number
+  readonly kind: NodeKind
+  readonly state: NodeState
+  readonly attempt: number
+  readonly outputJson: string | null
+  readonly errorJson: string | null
+  readonly startedAtMs: number | null
+}
+
+/**
+ * Rows of runs, nodes and attempts. Changes are units for the caller to join with the events that tell of them;
+ * whatever belongs to an executing run is joined with `fence`, so that an owner that lost the run changes nothing.
+ */
+export class RunStore extends Context.Tag("smithers-orchestrator/journal/RunStore")<
+  RunStore,
+  {
+    /** Answers false when a run of this id, or of this workflow and idempotency key, exists: then nothing is written. */
+    readonly insert: (run: NewRun) => Write.Write<boolean>
+    /** Fails `StaleEpoch` unless the run is owned under this epoch. */
+    readonly fence: (runId: string, epoch: number) => Write.Write<void, StaleEpoch>
+    /** Makes `ownerId` the owner under the next epoch; answers the epoch and the resumes that brought no progress. */
+    readonly claim: (
+      runId: string,
+      ownerId: string,
+      atMs: number
+    ) => Write.Write<{ readonly epoch: number; readonly resumesWithoutProgress: number }, RunNotFound>
+    readonly setStatus: (
+      runId: string,
+      status: RunStatus,
+      changes?: {
+        readonly outputJson?: string
+        readonly error?: FailureRecord | null
+        readonly hold?: Hold | null
+        readonly finishedAtMs?: number | null
+        readonly ownerId?: string | null
+      }
+    ) => Write.Write<void>
+    readonly noteProgress: (runId: string, atMs: number) => Write.Write<void>
+    readonly requestCancel: (runId: string, atMs: number) => Write.Write<number>
+    readonly requestPause: (runId: string, atMs: number | null) => Write.Write<number>
+    /** Removes the run and, by cascade, everything that hangs on it. */
+    readonly remove: (runId: string) => Write.Write<number>
+    readonly putNode: (node: NodeRecord) => Write.Write<void>
+    readonly putAttempt: (attempt: AttemptRecord) => Write.Write<void>
+    readonly heartbeat: (
+      at: { readonly runId: string; readonly nodeId: string; readonly iteration: number; readonly attempt: number },
+      atMs: number
+    ) => Write.Write<void>
+
+    readonly find: (runId: string) => Effect.Effect<Option.Option<Run>, PersistenceError>
+    readonly get: (runId: string) => Effect.Effect<Run, RunNotFound | PersistenceError>
+    readonly findByIdempotencyKey: (
+      workflow: string,
+      key: string
+    ) => Effect.Effect<Option.Option<Run>, PersistenceError>
+    /** Newest first; `limit` at most `Bounds.pageRows`, 50 unless given. */
+    readonly list: (filter: RunFilter) => Effect.Effect<ReadonlyArray<Run>, PersistenceError>
+    /** Ids of runs in one of the states, oldest first: what a supervisor has to look after. */
+    readonly idsByStatus: (
+      statuses: ReadonlyArray<RunStatus>
+    ) => Effect.Effect<ReadonlyArray<string>, PersistenceError>
+    /** How many nodes of a run are in which state. */
+    readonly summary: (
+      runId: string
+    ) => Effect.Effect<Readonly<Record<string, number>>, PersistenceError>
+    readonly nodes: (runId: string) => Effect.Effect<ReadonlyArray<Node>, PersistenceError>
+    readonly attempts: (runId: string) => Effect.Effect<ReadonlyArray<Attempt>, PersistenceError>
+    readonly findNode: (
+      runId: string,
+      nodeId: string,
+      iteration: number
+    ) => Effect.Effect<Option.Option<Node>, PersistenceError>
+    /** Everything that replay can return at once, in one pass. */
+    readonly storedNodes: (runId: string) => Effect.Effect<ReadonlyArray<StoredNode>, PersistenceError>
+  }
+>() {}
+
+const json = <A, I>(schema: Schema.Schema<A, I>) => Schema.parseJson(schema)
+const Unknown = Schema.parseJson(Schema.Unknown)
+const orNull = <A, I>(schema: Schema.Schema<A, I>) => Schema.NullOr(schema)
+/** A column that holds JSON text or NULL, where NULL means the JSON value null. */
+const UnknownOrNull = orNull(Unknown)
+
+const RunRow = Schema.Struct({
+  ...Run.fields,
+  input: Unknown,
+  output: UnknownOrNull,
+  error: orNull(json(FailureRecord)),
+  hold: orNull(json(Hold)),
+  actor: json(Actor),
+  startedBy: orNull(json(StartedBy))
+})
+const NodeRow = Schema.Struct({ ...Node.fields, output: UnknownOrNull, error: orNull(json(FailureRecord)) })
+const AttemptRow = Schema.Struct({ ...Attempt.fields, error: orNull(json(FailureRecord)) })
+const StoredNodeRow = Schema.Struct({
+  nodeId: Schema.String,
+  iteration: Schema.Int,
+  kind: Node.fields.kind,
+  state: Node.fields.state,
+  attempt: Schema.Int,
+  outputJson: Schema.NullOr(Schema.String),
+  errorJson: Schema.NullOr(Schema.String),
+  startedAtMs: Schema.NullOr(Schema.Int)
+})
+
+const runColumns = `run_id AS "runId", parent_run_id AS "parentRunId", workflow, status, input_json AS input,
+  output_json AS output, error_json AS error, hold_json AS hold, idempotency_key AS "idempotencyKey",
+  actor_json AS actor, started_by_json AS "startedBy", module_revision AS "moduleRevision", owner_id AS "ownerId",
+  epoch, heartbeat_at_ms AS "heartbeatAtMs", created_at_ms AS "createdAtMs", started_at_ms AS "startedAtMs",
+  finished_at_ms AS "finishedAtMs", cancel_requested_at_ms AS "cancelRequestedAtMs",
+  pause_requested_at_ms AS "pauseRequestedAtMs"`
+
+const nodeColumns = `run_id AS "runId", node_id AS "nodeId", iteration, kind, label,
+  parent_node_id AS "parentNodeId", state, attempt, output_json AS output, error_json AS error,
+  started_at_ms AS "startedAtMs", finished_at_ms AS "finishedAtMs", updated_at_ms AS "updatedAtMs"`
+
+const insertText = `INSERT INTO _smithers_runs (run_id, parent_run_id, workflow, status, input_json, idempotency_key,
+    actor_json, started_by_json, module_revision, owner_id, epoch, heartbeat_at_ms, created_at_ms, started_at_ms)
+  VALUES (?, ?, ?, 'running', ?, ?, ?, ?, ?, ?, 1, ?, ?, ?)`
+
+const putNodeText = `INSERT INTO _smithers_nodes (run_id, node_id, iteration, kind, label, parent_node_id, state,
+    attempt, output_json, error_json, started_at_ms, finished_at_ms, updated_at_ms)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  ON CONFLICT (run_id, node_id, iteration) DO UPDATE SET kind = excluded.kind, label = excluded.label,
+    parent_node_id = excluded.parent_node_id, state = excluded.state, attempt = excluded.attempt,
+    output_json = excluded.output_json, error_json = excluded.error_json, started_at_ms = excluded.started_at_ms,
+    finished_at_ms = excluded.finished_at_ms, updated_at_ms = excluded.updated_at_ms`
+
+const putAttemptText = `INSERT INTO _smithers_attempts (run_id, node_id, iteration, attempt, state, error_json,
+    started_at_ms, finished_at_ms)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+  ON CONFLICT (run_id, node_id, iteration, attempt) DO UPDATE SET state = excluded.state,
+    error_json = excluded.error_json, finished_at_ms = excluded.finished_at_ms`
+
+const encodeActor = Schema.encodeSync(json(Actor))
+const encodeStartedBy = Schema.encodeSync(json(StartedBy))
+const encodeFailure = Schema.encodeSync(json(FailureRecord))
+const encodeHold = Schema.encodeSync(json(Hold))
+
+const make = Effect.gen(function*() {
+  const persistence = yield* Persistence.Persistence
+  yield* persistence.migrate(migrations)
+  const { sql } = persistence
+  const columns = sql.literal(runColumns)
+
+  const findRun = SqlSchema.findOne({
+    Request: Schema.String,
+    Result: RunRow,
+    execute: (runId) => sql`SELECT ${columns} FROM _smithers_runs WHERE run_id = ${runId}`
+  })
+  const findByKey = SqlSchema.findOne({
+    Request: Schema.Struct({ workflow: Schema.String, key: Schema.String }),
+    Result: RunRow,
+    execute: ({ key, workflow }) =>
+      sql`SELECT ${columns} FROM _smithers_runs WHERE workflow = ${workflow} AND idempotency_key = ${key}`
+  })
+  const listRuns = SqlSchema.findAll({
+    Request: Schema.Struct({
+      status: Schema.UndefinedOr(Schema.String),
+      workflow: Schema.UndefinedOr(Schema.String),
+      parentRunId: Schema.UndefinedOr(Schema.String),
+      limit: Schema.Int,
+      offset: Schema.Int
+    }),
+    Result: RunRow,
+    execute: (filter) => {
+      const conditions = [
+        ...(filter.status === undefined ? [] : [sql`status = ${filter.status}`]),
+        ...(filter.workflow === undefined ? [] : [sql`workflow = ${filter.workflow}`]),
+        ...(filter.parentRunId === undefined ? [] : [sql`parent_run_id = ${filter.parentRunId}`])
+      ]
+      return sql`SELECT ${columns} FROM _smithers_runs ${conditions.length === 0 ? sql`` : sql`WHERE ${sql.and(conditions)}`}
+        ORDER BY created_at_ms DESC, run_id DESC LIMIT ${filter.limit} OFFSET ${filter.offset}`
+    }
+  })
+  const selectIds = SqlSchema.findAll({
+    Request: Schema.Array(Schema.String),
+    Result: Schema.Struct({ runId: Schema.String }),
+    execute: (statuses) =>
+      sql`SELECT run_id AS "runId" FROM _smithers_runs WHERE ${sql.in("status", statuses)} ORDER BY created_at_ms, run_id`
+  })
+  const selectSummary = SqlSchema.findAll({
+    Request: Schema.String,
+    Result: Schema.Struct({ state: Schema.String, count: Schema.Int }),
+    execute: (runId) =>
+      sql`SELECT state, COUNT(*) AS count FROM _smithers_nodes WHERE run_id = ${runId} GROUP BY state ORDER BY state`
+  })
+  const selectNodes = SqlSchema.findAll({
+    Request: Schema.String,
+    Result: NodeRow,
+    execute: (runId) =>
+      sql`SELECT ${sql.literal(nodeColumns)} FROM _smithers_nodes WHERE run_id = ${runId} ORDER BY rowid`
+  })
+  const selectNode = SqlSchema.findOne({
+    Request: Schema.Struct({ runId: Schema.String, nodeId: Schema.String, iteration: Schema.Int }),
+    Result: NodeRow,
+    execute: ({ iteration, nodeId, runId }) =>
+      sql`SELECT ${sql.literal(nodeColumns)} FROM _smithers_nodes
+        WHERE run_id = ${runId} AND node_id = ${nodeId} AND iteration = ${iteration}`
+  })
+  const selectAttempts = SqlSchema.findAll({
+    Request: Schema.String,
+    Result: AttemptRow,
+    execute: (runId) =>
+      sql`SELECT run_id AS "runId", node_id AS "nodeId", iteration, attempt, state, error_json AS error,
+          started_at_ms AS "startedAtMs", finished_at_ms AS "finishedAtMs", heartbeat_at_ms AS "heartbeatAtMs"
+        FROM _smithers_attempts WHERE run_id = ${runId} ORDER BY started_at_ms, node_id, iteration, attempt`
+  })
+  const selectStored = SqlSchema.findAll({
+    Request: Schema.String,
+    Result: StoredNodeRow,
+    execute: (runId) =>
+      sql`SELECT node_id AS "nodeId", iteration, kind, state, attempt, output_json AS "outputJson",
+          error_json AS "errorJson", started_at_ms AS "startedAtMs"
+        FROM _smithers_nodes WHERE run_id = ${runId}`
+  })
+
+  const find = (runId: string) => findRun(runId).pipe(PersistenceError.refail("RunStore.find"))
+
+  return RunStore.of({
+    insert: (run) =>
+      Write.run(`${insertText} ON CONFLICT DO NOTHING`, [
+        run.runId,
+        run.parentRunId,
+        run.workflow,
+        run.inputJson,
+        run.idempotencyKey,
+        encodeActor(run.actor),
+        run.startedBy === null ? null : encodeStartedBy(run.startedBy),
+        run.moduleRevision,
+        run.ownerId,
+        run.createdAtMs,
+        run.createdAtMs,
+        run.createdAtMs
+      ]).pipe(Write.map((changes) => changes > 0)),
+    fence: (runId, epoch) =>
+      Write.guard(
+        "SELECT 1 FROM _smithers_runs WHERE run_id = ? AND epoch = ?",
+        [runId, epoch],
+        () => new StaleEpoch({ runId, epoch })
+      ).pipe(Write.map(() => undefined)),
+    claim: (runId, ownerId, atMs) =>
+      Write.guard(
+        `UPDATE _smithers_runs SET owner_id = ?, epoch = epoch + 1, heartbeat_at_ms = ?,
+          resumes_without_progress = resumes_without_progress + 1
+         WHERE run_id = ? RETURNING epoch, resumes_without_progress`,
+        [ownerId, atMs, runId],
+        () => new RunNotFound({ runId })
+      ).pipe(Write.map((row) => ({
+        epoch: row!["epoch"] as number,
+        resumesWithoutProgress: row!["resumes_without_progress"] as number
+      }))),
+    setStatus: (runId, status, changes = {}) => {
+      const sets = ["status = ?"]
+      const params: Array<string | number | null> = [status]
+      const set = (column: string, value: string | number | null | undefined) => {
+        if (value === undefined) return
+        sets.push(`${column} = ?`)
+        params.push(value)
+      }
+      set("output_json", changes.outputJson)
+      set("error_json", changes.error && encodeFailure(changes.error))
+      set("hold_json", changes.hold && encodeHold(changes.hold))
+      set("finished_at_ms", changes.finishedAtMs)
+      set("owner_id", changes.ownerId)
+      return Write.run(`UPDATE _smithers_runs SET ${sets.join(", ")} WHERE run_id = ?`, [...params, runId]).pipe(
+        Write.map(() => undefined)
+      )
+    },
+    noteProgress: (runId, atMs) =>
+      Write.run(
+        "UPDATE _smithers_runs SET heartbeat_at_ms = ?, resumes_without_progress = 0 WHERE run_id = ?",
+        [atMs, runId]
+      ).pipe(Write.map(() => undefined)),
+    requestCancel: (runId, atMs) =>
+      Write.run(
+        `UPDATE _smithers_runs SET cancel_requested_at_ms = ? WHERE run_id = ? AND cancel_requested_at_ms IS NULL
+          AND finished_at_ms IS NULL`,
+        [atMs, runId]
+      ),
+    requestPause: (runId, atMs) =>
+      Write.run("UPDATE _smithers_runs SET pause_requested_at_ms = ? WHERE run_id = ?", [atMs, runId]),
+    remove: (runId) => Write.run("DELETE FROM _smithers_runs WHERE run_id = ?", [runId]),
+    putNode: (node) =>
+      Write.run(putNodeText, [
+        node.runId,
+        node.nodeId,
+        node.iteration,
+        node.kind,
+        node.label,
+        node.parentNodeId,
+        node.state,
+        node.attempt,
+        node.outputJson,
+        node.error === null ? null : encodeFailure(node.error),
+        node.startedAtMs,
+        node.finishedAtMs,
+        node.updatedAtMs
+      ]).pipe(Write.map(() => undefined)),
+    putAttempt: (attempt) =>
+      Write.run(putAttemptText, [
+        attempt.runId,
+        attempt.nodeId,
+        attempt.iteration,
+        attempt.attempt,
+        attempt.state,
+        attempt.error === null ? null : encodeFailure(attempt.error),
+        attempt.startedAtMs,
+        attempt.finishedAtMs
+      ]).pipe(Write.map(() => undefined)),
+    heartbeat: (at, atMs) =>
+      Write.run(
+        `UPDATE _smithers_attempts SET heartbeat_at_ms = ?
+          WHERE run_id = ? AND node_id = ? AND iteration = ? AND attempt = ?`,
+        [atMs, at.runId, at.nodeId, at.iteration, at.attempt]
+      ).pipe(Write.map(() => undefined)),
+    find,
+    get: (runId) =>
+      Effect.flatMap(
+        find(runId),
+        Effect.catchTag("NoSuchElementException", () => new RunNotFound({ runId }))
+      ),
+    findByIdempotencyKey: (workflow, key) =>
+      findByKey({ workflow, key }).pipe(PersistenceError.refail("RunStore.findByIdempotencyKey")),
+    list: (filter) =>
+      listRuns({
+        status: filter.status,
+        workflow: filter.workflow,
+        parentRunId: filter.parentRunId,
+        limit: Math.min(filter.limit ?? 50, Bounds.pageRows),
+        offset: filter.offset ?? 0
+      }).pipe(PersistenceError.refail("RunStore.list")),
+    idsByStatus: (statuses) =>
+      selectIds(statuses).pipe(
+        Effect.map((rows) => rows.map(({ runId }) => runId)),
+        PersistenceError.refail("RunStore.idsByStatus")
+      ),
+    summary: (runId) =>
+      selectSummary(runId).pipe(
+        Effect.map((rows) => Object.fromEntries(rows.map(({ count, state }) => [state, count]))),
+        PersistenceError.refail("RunStore.summary")
+      ),
+    nodes: (runId) => selectNodes(runId).pipe(PersistenceError.refail("RunStore.nodes")),
+    attempts: (runId) => selectAttempts(runId).pipe(PersistenceError.refail("RunStore.attempts")),
+    findNode: (runId, nodeId, iteration) =>
+      selectNode({ runId, nodeId, iteration }).pipe(PersistenceError.refail("RunStore.findNode")),
+    storedNodes: (runId) => selectStored(runId).pipe(PersistenceError.refail("RunStore.storedNodes"))
+  })
+})
+
+/** Rows of runs, nodes and attempts in the one database; migrates the journal's tables. */
+export const layer = Layer.effect(RunStore, make)
