@@ -1,0 +1,3 @@
+export * as Engine from "./Engine.ts"
+export * from "./EngineError.ts"
+export { DuplicateNode, TaskFailed } from "./TaskFailed.ts"
