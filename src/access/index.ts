@@ -1,0 +1,11 @@
+/**
+ * **Access**: principals, token grants, scope checks, permits.
+ *
+ *     presented text ──authenticate──► Principal ──authorize(scope, method)──► Permit ──► the service that needs one
+ */
+export * as Access from "./Access.ts"
+export * as AccessConfig from "./AccessConfig.ts"
+export { AdminTokenUnavailable, Forbidden, InvalidGrant, TokenNotFound, Unauthorized } from "./AccessError.ts"
+export type { Permit } from "./Permit.ts"
+export * as Principal from "./Principal.ts"
+export { TokenGrant } from "./TokenGrant.ts"
