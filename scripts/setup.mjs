@@ -25,11 +25,14 @@ const fail = (line) => {
 const succeeds = (command, args) => spawnSync(command, args, { cwd: root, stdio: "inherit" }).status === 0
 
 /** @param {string} program */
-const isOnPath = (program) => (process.env.PATH ?? "").split(delimiter).some((folder) => existsSync(join(folder, program)))
+const isOnPath = (program) =>
+  (process.env.PATH ?? "").split(delimiter).some((folder) => existsSync(join(folder, program)))
 
 const checkNode = () => {
   const [major = 0, minor = 0] = process.versions.node.split(".").map(Number)
-  if (major < 20 || (major === 20 && minor < 19)) fail(`Node ${process.versions.node} is too old, 20.19 or newer is needed`)
+  if (major < 20 || (major === 20 && minor < 19)) {
+    fail(`Node ${process.versions.node} is too old, 20.19 or newer is needed`)
+  }
 }
 
 /** npm's own record of what it put into node_modules, so that a plain `npm install` also counts as up to date. */
@@ -100,11 +103,15 @@ const installSystemPrograms = () => {
       const [command = "", ...rest] = [...sudo, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", ...args]
       return succeeds(command, rest)
     }
-    if (!apt(["update"]) || !apt(["install", "-y", "--no-install-recommends", ...names])) say("apt-get failed, see above")
+    if (!apt(["update"]) || !apt(["install", "-y", "--no-install-recommends", ...names])) {
+      say("apt-get failed, see above")
+    }
   }
   for (const { aptPackage, program, tests } of missing) {
     if (isOnPath(program)) continue
-    if (ci) fail(`${program} is missing and could not be installed (package ${aptPackage}); with CI=true nothing is skipped`)
+    if (ci) {
+      fail(`${program} is missing and could not be installed (package ${aptPackage}); with CI=true nothing is skipped`)
+    }
     say(`!! ${program} is missing: ${tests} WILL BE SKIPPED. Install the package ${aptPackage} to run them.`)
   }
 }

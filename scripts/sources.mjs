@@ -3,7 +3,13 @@ import { createHash } from "node:crypto"
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 
-const inputs = ["package.json", "package-lock.json", "tsconfig.json", "scripts/tsconfig.build.json", "scripts/build.mjs"]
+const inputs = [
+  "package.json",
+  "package-lock.json",
+  "tsconfig.json",
+  "scripts/tsconfig.build.json",
+  "scripts/build.mjs"
+]
 
 /** @param {string} root */
 const stampFile = (root) => join(root, "dist/.built-from")

@@ -1,0 +1,21 @@
+import fs from "node:fs"
+import path from "node:path"
+import ts from "typescript"
+
+/** All TypeScript files below a folder, sorted; none when the folder does not exist. */
+export const sourceFilesUnder = (folder: string): ReadonlyArray<string> =>
+  fs.existsSync(folder)
+    ? fs.readdirSync(folder, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile() && /\.tsx?$/.test(entry.name))
+      .map((entry) => path.join(entry.parentPath, entry.name))
+      .sort()
+    : []
+
+/** The front doors and what they reach, with the compiler options of the directory's tsconfig.json. */
+export const loadProgram = (directory: string): ts.Program => {
+  const { config, error } = ts.readConfigFile(path.join(directory, "tsconfig.json"), (file) => ts.sys.readFile(file))
+  if (error) throw new Error(ts.flattenDiagnosticMessageText(error.messageText, "\n"))
+  const { options } = ts.parseJsonConfigFileContent(config, ts.sys, directory)
+  const frontDoors = sourceFilesUnder(path.join(directory, "src")).filter((file) => path.basename(file) === "index.ts")
+  return ts.createProgram(frontDoors, options)
+}
