@@ -11,9 +11,15 @@ interface Manifest {
   readonly devDependencies?: Readonly<Record<string, string>>
 }
 
-interface LockedPackage {
+export interface LockedPackage {
   readonly version?: string
   readonly engines?: { readonly node?: string }
+  readonly optionalDependencies?: Readonly<Record<string, string>>
+  readonly dev?: boolean
+  readonly optional?: boolean
+  readonly os?: ReadonlyArray<string>
+  readonly cpu?: ReadonlyArray<string>
+  readonly libc?: ReadonlyArray<string>
 }
 
 /** The lowest release without the bug that drops committed transactions (SQLite's WAL-reset bug). */
@@ -52,6 +58,9 @@ export const manifestFindings = (directory: string): ReadonlyArray<Finding> => {
   )
 }
 
+/** `node_modules/a/node_modules/b` is b. */
+const nameOf = (at: string): string => at.slice(at.lastIndexOf("node_modules/") + "node_modules/".length)
+
 export const lockFindings = (directory: string): ReadonlyArray<Finding> => {
   const file = "package-lock.json"
   const text = read(directory, file)
@@ -59,7 +68,7 @@ export const lockFindings = (directory: string): ReadonlyArray<Finding> => {
   const { node: engines } = readManifest(directory).engines
   const lowest = semver.minVersion(engines)?.version ?? engines
   const installed = Object.entries(packages).filter(([at]) => at !== "").map(([at, { engines, version = "" }]) => ({
-    name: at.slice(at.lastIndexOf("node_modules/") + "node_modules/".length),
+    name: nameOf(at),
     line: lineOf(text, `"${at}": {`),
     version,
     node: engines?.node ?? "*"
@@ -67,6 +76,12 @@ export const lockFindings = (directory: string): ReadonlyArray<Finding> => {
 
   const effects = installed.filter(({ name }) => name === "effect")
   return [
+    ...missingOptionals(packages).map(({ name, parent }) => ({
+      file,
+      line: lineOf(text, `"${parent}": {`),
+      rule: "incomplete-lock",
+      message: `${name} is missing and npm ci will refuse: node scripts/run.mjs scripts/complete-lock.ts`
+    })),
     ...effects.slice(1).map(({ line, version }) => ({
       file,
       line,
@@ -90,6 +105,16 @@ export const lockFindings = (directory: string): ReadonlyArray<Finding> => {
       }))
     )
   ]
+}
+
+/** Packages of other platforms that npm has left out of the lock file, which `npm ci` then refuses. */
+export const missingOptionals = (packages: Readonly<Record<string, LockedPackage>>) => {
+  const names = new Set(Object.keys(packages).map(nameOf))
+  return Object.entries(packages).flatMap(([parent, { optionalDependencies = {} }]) =>
+    Object.entries(optionalDependencies)
+      .filter(([name]) => !names.has(name))
+      .map(([name, version]) => ({ name, version, parent }))
+  )
 }
 
 /** Each dependency has a row in the README's table, and each row a dependency. */

@@ -30,6 +30,22 @@ describe("check:deps", () => {
     ])
   })
 
+  it("reports a package of another platform that npm has left out of the lock file", () => {
+    const directory = fixture({
+      "package-lock.json": lock({
+        "node_modules/a": {
+          version: "1.0.0",
+          optionalDependencies: { "a-linux-x64": "1.0.0", "a-win32-x64": "1.0.0" }
+        },
+        "node_modules/a-linux-x64": { version: "1.0.0" }
+      })
+    })
+    assert.deepStrictEqual(lockFindings(directory).map(render), [
+      "package-lock.json:4 incomplete-lock a-win32-x64 is missing and npm ci will refuse: " +
+      "node scripts/run.mjs scripts/complete-lock.ts"
+    ])
+  })
+
   it("reports a driver whose SQLite can drop commits", () => {
     const directory = fixture({ "package-lock.json": lock({ "node_modules/better-sqlite3": { version: "12.6.2" } }) })
     assert.deepStrictEqual(lockFindings(directory).map(render), [
