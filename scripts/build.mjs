@@ -9,7 +9,7 @@ import { sourcesHash, writeBuiltHash } from "./sources.mjs"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 const dist = join(root, "dist")
-const fresh = join(root, `node_modules/.cache/dist-${process.pid}`)
+const fresh = join(root, `.dist-${process.pid}`)
 const replaced = `${fresh}-replaced`
 
 const buildConsole = () =>

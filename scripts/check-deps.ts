@@ -13,6 +13,7 @@ interface Manifest {
 
 export interface LockedPackage {
   readonly version?: string
+  readonly resolved?: string
   readonly engines?: { readonly node?: string }
   readonly optionalDependencies?: Readonly<Record<string, string>>
   readonly dev?: boolean
@@ -67,10 +68,13 @@ export const lockFindings = (directory: string): ReadonlyArray<Finding> => {
   const { packages } = JSON.parse(text) as { readonly packages: Readonly<Record<string, LockedPackage>> }
   const { node: engines } = readManifest(directory).engines
   const lowest = semver.minVersion(engines)?.version ?? engines
-  const installed = Object.entries(packages).filter(([at]) => at !== "").map(([at, { engines, version = "" }]) => ({
+  const installed = Object.entries(packages).filter(([at]) => at !== "").map((
+    [at, { engines, resolved, version = "" }]
+  ) => ({
     name: nameOf(at),
     line: lineOf(text, `"${at}": {`),
     version,
+    resolved,
     node: engines?.node ?? "*"
   }))
 
@@ -81,6 +85,12 @@ export const lockFindings = (directory: string): ReadonlyArray<Finding> => {
       line: lineOf(text, `"${parent}": {`),
       rule: "incomplete-lock",
       message: `${name} is missing and npm ci will refuse: node scripts/run.mjs scripts/complete-lock.ts`
+    })),
+    ...installed.filter(({ resolved }) => resolved !== undefined).map(({ line, name }) => ({
+      file,
+      line,
+      rule: "registry-host",
+      message: `${name} is tied to one registry, .npmrc has omit-lockfile-registry-resolved=true`
     })),
     ...effects.slice(1).map(({ line, version }) => ({
       file,

@@ -54,6 +54,15 @@ describe("check:deps", () => {
     ])
   })
 
+  it("reports a lock file that ties a package to one registry", () => {
+    const directory = fixture({
+      "package-lock.json": lock({ "node_modules/a": { version: "1.0.0", resolved: "https://registry.example/a.tgz" } })
+    })
+    assert.deepStrictEqual(lockFindings(directory).map(render), [
+      "package-lock.json:4 registry-host a is tied to one registry, .npmrc has omit-lockfile-registry-resolved=true"
+    ])
+  })
+
   it("reports a package that does not run on the lowest Node that we state", () => {
     const directory = fixture({
       "package-lock.json": lock({

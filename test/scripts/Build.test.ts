@@ -1,0 +1,54 @@
+import { spawnSync } from "node:child_process"
+import fs from "node:fs"
+import path from "node:path"
+import { assert, describe, it } from "vitest"
+import { fixture } from "./fixture.ts"
+
+const copies = ["scripts/build.mjs", "scripts/sources.mjs", "scripts/tsconfig.build.json"]
+
+/** A project with our build scripts, and a way to build it. */
+const project = (files: Readonly<Record<string, string>>) => {
+  const directory = fixture({
+    ...Object.fromEntries(copies.map((file) => [file, fs.readFileSync(file, "utf8")])),
+    "package-lock.json": "{}",
+    ...files
+  })
+  return {
+    build: () => spawnSync(process.execPath, ["scripts/build.mjs"], { cwd: directory, encoding: "utf8" }),
+    run: (file: string) => spawnSync(path.join(directory, file), { encoding: "utf8" }).stdout,
+    write: (file: string, text: string) => fs.writeFileSync(path.join(directory, file), text),
+    list: (folder: string) => fs.readdirSync(path.join(directory, folder)).sort()
+  }
+}
+
+const main = "#!/usr/bin/env node\nimport { word } from \"./word.ts\"\nconsole.log(word)\n"
+
+describe("build", () => {
+  it("emits an executable main with declarations, and the console as a bundle", () => {
+    const { build, list, run } = project({
+      "src/main.ts": main,
+      "src/word.ts": "export const word = \"built\"\n",
+      "src/console/index.html": "<script type=\"module\" src=\"./main.tsx\"></script>",
+      "src/console/main.tsx": "document.body.append(String(<p>hello</p>))\n"
+    })
+    assert.strictEqual(build().status, 0)
+    assert.strictEqual(run("dist/main.js"), "built\n")
+    assert.deepStrictEqual(list("dist"), [".built-from", "console", "main.d.ts", "main.js", "word.d.ts", "word.js"])
+    assert.include(list("dist/console"), "index.html")
+  })
+
+  it("leaves no file of an earlier build, and keeps the earlier build when the new one fails", () => {
+    const { build, list, run, write } = project({ "src/main.ts": "#!/usr/bin/env node\nconsole.log(1)\n" })
+    build()
+    write("dist/stale.js", "")
+    write("src/main.ts", "#!/usr/bin/env node\nconsole.log(2)\n")
+    build()
+    assert.deepStrictEqual(list("dist"), [".built-from", "main.d.ts", "main.js"])
+    write("src/main.ts", "const wrong: string = 3\n")
+    const { status, stdout } = build()
+    assert.strictEqual(status, 1)
+    assert.include(stdout, "src/main.ts(1,7): error TS")
+    assert.strictEqual(run("dist/main.js"), "2\n")
+    assert.notInclude(list(".").join(), ".dist-")
+  })
+})
