@@ -71,6 +71,7 @@ export const lockFindings = (directory: string): ReadonlyArray<Finding> => {
   const installed = Object.entries(packages).filter(([at]) => at !== "").map((
     [at, { engines, resolved, version = "" }]
   ) => ({
+    at,
     name: nameOf(at),
     line: lineOf(text, `"${at}": {`),
     version,
@@ -78,7 +79,10 @@ export const lockFindings = (directory: string): ReadonlyArray<Finding> => {
     node: engines?.node ?? "*"
   }))
 
-  const effects = installed.filter(({ name }) => name === "effect")
+  const hoisted = new Map(
+    installed.filter(({ at, name }) => at === `node_modules/${name}`).map((one) => [one.name, one])
+  )
+  const duplicates = installed.filter((one) => /^(@effect\/|effect$)/.test(one.name) && hoisted.get(one.name) !== one)
   return [
     ...missingOptionals(packages).map(({ name, parent }) => ({
       file,
@@ -92,11 +96,11 @@ export const lockFindings = (directory: string): ReadonlyArray<Finding> => {
       rule: "registry-host",
       message: `${name} is tied to one registry, .npmrc has omit-lockfile-registry-resolved=true`
     })),
-    ...effects.slice(1).map(({ line, version }) => ({
+    ...duplicates.map(({ line, name, version }) => ({
       file,
       line,
       rule: "one-effect",
-      message: `a second effect (${version}) is in the tree beside ${effects[0]?.version}`
+      message: `a second ${name} (${version}) is in the tree beside ${hoisted.get(name)?.version}`
     })),
     ...installed.filter(({ name, version }) => name === "better-sqlite3" && semver.lt(version, lowestDriver))
       .map(({ line, version }) => ({

@@ -18,15 +18,18 @@ describe("check:deps", () => {
     ])
   })
 
-  it("reports a second version of effect in the tree", () => {
+  it("reports a second version of effect, or of one of its packages, in the tree", () => {
     const directory = fixture({
       "package-lock.json": lock({
         "node_modules/effect": { version: "3.22.4" },
-        "node_modules/a/node_modules/effect": { version: "4.0.0" }
+        "node_modules/a/node_modules/effect": { version: "4.0.0" },
+        "node_modules/@effect/rpc": { version: "0.76.2" },
+        "node_modules/a/node_modules/@effect/rpc": { version: "0.73.2" }
       })
     })
     assert.deepStrictEqual(lockFindings(directory).map(render), [
-      "package-lock.json:7 one-effect a second effect (4.0.0) is in the tree beside 3.22.4"
+      "package-lock.json:7 one-effect a second effect (4.0.0) is in the tree beside 3.22.4",
+      "package-lock.json:13 one-effect a second @effect/rpc (0.73.2) is in the tree beside 0.76.2"
     ])
   })
 
