@@ -1,0 +1,48 @@
+/**
+ * The contract of the gateway: every method, with its scope, its request, its answer and its failures, and the frames they
+ * travel in. Schemas only: the console and the command line import this file and nothing else of the gateway.
+ */
+export { AdminOnly } from "./contract/Annotations.ts"
+export { ApprovalRow, ApprovalRpcs, ListApprovals, SubmitApproval } from "./contract/ApprovalRpcs.ts"
+export { aliasesOf, type GatewayRpc, GatewayRpcs, methodScopes, scopeOf } from "./contract/Catalog.ts"
+export { EventRow, EventRpcs, ListEvents, StreamedEvent, StreamOpened, StreamRunEvents } from "./contract/EventRpcs.ts"
+export { FailureCode, failureStatus, GatewayFailure, toWireError, WireError } from "./contract/Failure.ts"
+export {
+  ConnectParams,
+  EventFrame,
+  FrameId,
+  Hello,
+  RequestFrame,
+  ResponseFrame,
+  ServerFrame,
+  StreamAnswer,
+  StreamErrorPayload,
+  StreamEventPayload,
+  StreamHeartbeatPayload
+} from "./contract/Frames.ts"
+export { Health, HealthAnswer, HealthRpcs, Identity } from "./contract/HealthRpcs.ts"
+export {
+  AttemptRow,
+  GetNodeOutput,
+  ListAttempts,
+  ListNodeStates,
+  NodeOutput,
+  NodeRpcs,
+  NodeStateRow,
+  type OutputField,
+  RetryTask
+} from "./contract/NodeRpcs.ts"
+export { RunDetail, RunRow, RunState } from "./contract/RunRow.ts"
+export {
+  CancelRun,
+  DeleteRun,
+  GetRun,
+  LaunchRun,
+  ListRunDescendants,
+  ListRuns,
+  PauseRun,
+  ResumeRun,
+  RunRpcs
+} from "./contract/RunRpcs.ts"
+export { IssueToken, ListTokens, RevokeToken, RotateToken, TokenRow, TokenRpcs } from "./contract/TokenRpcs.ts"
+export { ListWorkflows, WorkflowRow, WorkflowRpcs } from "./contract/WorkflowRpcs.ts"

@@ -1,0 +1,28 @@
+import type { RpcGroup } from "@effect/rpc"
+import { Context, Option } from "effect"
+import type { CatalogScope } from "../../model/index.ts"
+import { Aliases, RequiredScope } from "./Annotations.ts"
+import { ApprovalRpcs } from "./ApprovalRpcs.ts"
+import { EventRpcs } from "./EventRpcs.ts"
+import { HealthRpcs } from "./HealthRpcs.ts"
+import { NodeRpcs } from "./NodeRpcs.ts"
+import { RunRpcs } from "./RunRpcs.ts"
+import { TokenRpcs } from "./TokenRpcs.ts"
+import { WorkflowRpcs } from "./WorkflowRpcs.ts"
+
+/** Every method of the gateway. */
+export const GatewayRpcs = RunRpcs.merge(NodeRpcs, ApprovalRpcs, WorkflowRpcs, EventRpcs, TokenRpcs, HealthRpcs)
+
+export type GatewayRpc = RpcGroup.Rpcs<typeof GatewayRpcs>
+
+export const scopeOf = (rpc: GatewayRpc): CatalogScope => Context.unsafeGet(rpc.annotations, RequiredScope)
+
+export const aliasesOf = (rpc: GatewayRpc): ReadonlyArray<string> =>
+  Option.getOrElse(Context.getOption(rpc.annotations, Aliases), () => [])
+
+/** The scope of each method, by its name and by each alias: what a grant may name. */
+export const methodScopes: ReadonlyMap<string, CatalogScope> = new Map(
+  [...GatewayRpcs.requests.values()].flatMap((rpc) =>
+    [rpc._tag, ...aliasesOf(rpc)].map((name) => [name, scopeOf(rpc)] as const)
+  )
+)
