@@ -1,15 +1,14 @@
 /** The house: which folder under `src/` may import which. `check-architecture.ts` enforces it. */
 export interface Subsystem {
-  /** Siblings whose front door (`index.ts`) it may import. */
+  /** Subsystems whose front doors it may import. */
   readonly mayImport: ReadonlyArray<string>
-  /** Single files of siblings that it may import although the front door is closed to it. */
-  readonly mayImportFiles?: ReadonlyArray<string>
   /** Packages it may import (`@scope/*` for all of a scope); absent means any. */
   readonly packages?: ReadonlyArray<string>
+  /** For a part of a folder that is open to more than the folder: its files, and folders ending in `/`. */
+  readonly files?: ReadonlyArray<string>
+  /** What siblings may import; absent means `index.ts`. */
+  readonly frontDoors?: ReadonlyArray<string>
 }
-
-/** The schemas of the wire, without a handler or a server behind them. */
-const gatewayContract = ["gateway/contract.ts"]
 
 const belowGateway = [
   "model",
@@ -37,14 +36,31 @@ export const subsystems: Readonly<Record<string, Subsystem>> = {
   "engine": { mayImport: ["model", "persistence", "journal", "audit", "cache", "secrets"] },
   "workflow": { mayImport: ["model", "engine", "cache", "sandbox"] },
   "control-plane": { mayImport: ["model", "persistence", "audit", "engine"] },
-  "gateway": { mayImport: belowGateway },
-  "console": {
+  "gateway": { mayImport: [...belowGateway, "gateway/contract"] },
+  // The schemas of the wire and a client for them: no handler and no server behind them, so that a browser can load them.
+  "gateway/contract": {
     mayImport: ["model"],
-    mayImportFiles: gatewayContract,
+    packages: ["effect", "@effect/platform", "@effect/rpc"],
+    files: ["gateway/contract.ts", "gateway/client.ts", "gateway/contract/"],
+    frontDoors: ["gateway/contract.ts", "gateway/client.ts"]
+  },
+  "console": {
+    mayImport: ["model", "gateway/contract"],
     packages: ["effect", "@effect/platform", "@effect/rpc", "@effect-atom/atom-react", "react", "react-dom"]
   },
-  "cli": { mayImport: belowGateway, mayImportFiles: gatewayContract },
+  "cli": { mayImport: [...belowGateway, "gateway/contract"] },
   "examples": { mayImport: ["workflow"], packages: ["effect", "@effect/*"] }
+}
+
+export const frontDoorsOf = (name: string): ReadonlyArray<string> =>
+  subsystems[name]?.frontDoors ?? [`${name}/index.ts`]
+
+/** The subsystem of a file under `src/`; undefined for one directly there. */
+export const subsystemOf = (file: string): string | undefined => {
+  const part = Object.entries(subsystems).find(([, { files = [] }]) =>
+    files.some((path) => path.endsWith("/") ? file.startsWith(path) : file === path)
+  )
+  return part?.[0] ?? (file.includes("/") ? file.split("/")[0] : undefined)
 }
 
 /** Files directly under `src/`; they may import everything. */

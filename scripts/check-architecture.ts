@@ -1,7 +1,7 @@
 import fs from "node:fs"
 import path from "node:path"
 import ts from "typescript"
-import { libraryTags, rootFiles, type Subsystem, subsystems } from "./architecture.ts"
+import { frontDoorsOf, libraryTags, rootFiles, type Subsystem, subsystemOf, subsystems } from "./architecture.ts"
 import type { Finding } from "./Finding.ts"
 import { loadProgram, sourceFilesUnder } from "./project.ts"
 
@@ -21,8 +21,6 @@ export const checkArchitecture = (directory: string): ReadonlyArray<Finding> => 
   )
   return [...checkPlaces(imports), ...checkImports(imports), ...checkCycles(imports), ...checkLayers(directory)]
 }
-
-const subsystemOf = (file: string): string | undefined => file.includes("/") ? file.split("/")[0] : undefined
 
 const inSrc = (file: string) => path.posix.join("src", file)
 
@@ -81,16 +79,16 @@ const checkImports = (imports: ImportGraph): ReadonlyArray<Finding> =>
 
 type Violation = Pick<Finding, "rule" | "message"> | undefined
 
-const sourceViolation = (name: string, { mayImport, mayImportFiles = [] }: Subsystem, target: string): Violation => {
+const sourceViolation = (name: string, { mayImport }: Subsystem, target: string): Violation => {
   if (target.startsWith("../")) return { rule: "leaves-src", message: `${target.slice(3)} is outside src/` }
   const other = subsystemOf(target)
-  if (other === name || mayImportFiles.includes(target)) return undefined
+  if (other === name) return undefined
   if (other === undefined) return { rule: "points-up", message: `${name}/ may not import ${target}` }
   if (!mayImport.includes(other)) return { rule: "not-allowed", message: `${name}/ may not import ${other}/` }
-  if (target !== `${other}/index.ts`) {
-    return { rule: "front-door", message: `${target} is private to ${other}/, import ${other}/index.ts` }
-  }
-  return undefined
+  const doors = frontDoorsOf(other)
+  // A folder knows its own parts.
+  if (doors.includes(target) || other.startsWith(`${name}/`)) return undefined
+  return { rule: "front-door", message: `${target} is private to ${other}/, import ${doors.join(" or ")}` }
 }
 
 const packageViolation = (name: string, { packages }: Subsystem, specifier: string): Violation => {
@@ -129,12 +127,15 @@ const checkCycles = (imports: ImportGraph): ReadonlyArray<Finding> => {
 /** Every layer that a front door exports may require only Tags of folders that its own folder may import. */
 const checkLayers = (directory: string): ReadonlyArray<Finding> => {
   const src = path.join(directory, "src")
-  const program = loadProgram(directory)
+  const doors = Object.keys(subsystems).flatMap((name) => frontDoorsOf(name).map((door) => [name, door] as const))
+    .filter(([, door]) => fs.existsSync(path.join(src, door)))
+  const program = loadProgram(directory, doors.map(([, door]) => path.join(src, door)))
   const checker = program.getTypeChecker()
   const findings: Array<Finding> = []
 
-  for (const [name, { mayImport }] of Object.entries(subsystems)) {
-    const frontDoor = program.getSourceFile(path.join(src, name, "index.ts"))
+  for (const [name, door] of doors) {
+    const mayImport = subsystems[name]?.mayImport ?? []
+    const frontDoor = program.getSourceFile(path.join(src, door))
     const module = frontDoor && checker.getSymbolAtLocation(frontDoor)
     if (frontDoor === undefined || module === undefined) continue
 

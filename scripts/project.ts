@@ -11,11 +11,10 @@ export const sourceFilesUnder = (folder: string): ReadonlyArray<string> =>
       .sort()
     : []
 
-/** The front doors and what they reach, with the compiler options of the directory's tsconfig.json. */
-export const loadProgram = (directory: string): ts.Program => {
+/** The files and what they reach, with the compiler options of the directory's tsconfig.json. */
+export const loadProgram = (directory: string, files: ReadonlyArray<string>): ts.Program => {
   const { config, error } = ts.readConfigFile(path.join(directory, "tsconfig.json"), (file) => ts.sys.readFile(file))
   if (error) throw new Error(ts.flattenDiagnosticMessageText(error.messageText, "\n"))
   const { options } = ts.parseJsonConfigFileContent(config, ts.sys, directory)
-  const frontDoors = sourceFilesUnder(path.join(directory, "src")).filter((file) => path.basename(file) === "index.ts")
-  return ts.createProgram(frontDoors, options)
+  return ts.createProgram(files, options)
 }

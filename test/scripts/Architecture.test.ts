@@ -72,6 +72,24 @@ describe("check:architecture", () => {
     )
   })
 
+  it("keeps the contract of the gateway free of what a browser cannot load", () => {
+    assert.deepStrictEqual(
+      check({
+        "src/model/index.ts": "export const a = 1\n",
+        "src/engine/index.ts": "export const b = 1\n",
+        "src/gateway/contract/Frames.ts":
+          "import \"../../model/index.ts\"\nimport \"../Server.ts\"\nimport \"node:fs\"\n",
+        "src/gateway/contract.ts": "import \"./contract/Frames.ts\"\nimport \"../engine/index.ts\"\n",
+        "src/gateway/Server.ts": "import \"./contract/Frames.ts\"\n"
+      }).filter((finding) => !finding.includes("circle")),
+      [
+        "src/gateway/contract.ts:2 not-allowed gateway/contract/ may not import engine/",
+        "src/gateway/contract/Frames.ts:2 not-allowed gateway/contract/ may not import gateway/",
+        "src/gateway/contract/Frames.ts:3 package-not-allowed gateway/contract/ may not import the package node:fs"
+      ]
+    )
+  })
+
   it("lets an example import workflow and effect packages only", () => {
     assert.deepStrictEqual(
       check({
