@@ -1,13 +1,15 @@
 import { Reactivity } from "@effect/experimental"
-import { FileSystem, Path } from "@effect/platform"
+import { FileSystem } from "@effect/platform"
 import type { SqlClient, SqlError } from "@effect/sql"
 import { SqliteClient } from "@effect/sql-sqlite-node"
-import { Context, Effect, Layer, Metric, Schedule } from "effect"
-import { openForWriting } from "./internal/Database.ts"
+import { Context, Effect, Layer } from "effect"
+import { checkOwnership, openForWriting } from "./internal/Database.ts"
 import { checkFileSystem, fileSystemType } from "./internal/FileSystemGuard.ts"
+import { finishRestore, homeFiles } from "./internal/HomeFiles.ts"
 import { acquireInstanceLock } from "./internal/InstanceLock.ts"
+import { keepWalBounded } from "./internal/WalWatch.ts"
 import { makeWriter } from "./internal/Writer.ts"
-import { apply, type Migrations } from "./Migrations.ts"
+import * as Migrations from "./Migrations.ts"
 import { PersistenceConfig } from "./PersistenceConfig.ts"
 import { type PersistenceError, StartRefused } from "./PersistenceError.ts"
 import type { Write } from "./Write.ts"
@@ -33,7 +35,7 @@ export class Persistence extends Context.Tag("smithers-orchestrator/persistence/
     /** The read-only connection. Whoever reads pages by key; nothing here may take a write lock. */
     readonly sql: SqlClient.SqlClient
     /** Applies an owner's migrations, idempotently, and waits until the last of them is visible. */
-    readonly migrate: (migrations: Migrations) => Effect.Effect<void, StartRefused | SqlError.SqlError>
+    readonly migrate: (migrations: Migrations.Migrations) => Effect.Effect<void, StartRefused | SqlError.SqlError>
     /** Absolute path of `SMITHERS_HOME`. */
     readonly home: string
     /** Absolute path of the database file. */
@@ -41,66 +43,48 @@ export class Persistence extends Context.Tag("smithers-orchestrator/persistence/
   }
 >() {}
 
-/** How often the size of the WAL is looked at, and the size beyond which it is checkpointed and reported. */
-const walCheckEvery = "30 seconds"
-const walBound = 64 * 1024 * 1024
-
-const walBytes = Metric.gauge("smithers_persistence_wal_bytes", { description: "Size of the write-ahead log" })
+const openRefused = (detail: string) => (cause: unknown) =>
+  new StartRefused({
+    reason: "Open",
+    detail: `${detail}: ${cause instanceof Error ? cause.message : String(cause)}.`,
+    fix: "Check SMITHERS_HOME and its permissions."
+  })
 
 const make = Effect.gen(function*() {
   const config = yield* PersistenceConfig
   const fs = yield* FileSystem.FileSystem
-  const path = yield* Path.Path
-  const home = path.resolve(config.home)
-  yield* fs.makeDirectory(home, { recursive: true, mode: 0o700 }).pipe(Effect.mapError((cause) =>
-    new StartRefused({
-      reason: "Open",
-      detail: `Cannot create ${home}: ${cause.message}.`,
-      fix: "Check SMITHERS_HOME and its permissions."
-    })
-  ))
+  const { database: file, root: home } = yield* homeFiles(config.home)
+  yield* Effect.mapError(
+    fs.makeDirectory(home, { recursive: true, mode: 0o700 }),
+    openRefused(`Cannot create ${home}`)
+  )
   if (!config.allowNetworkFileSystem) yield* checkFileSystem(home, yield* fileSystemType(home))
   yield* acquireInstanceLock(home)
-  const file = path.join(home, "smithers.db")
-  const db = yield* Effect.acquireRelease(
-    openForWriting(file, config.synchronous),
-    (db) => Effect.sync(() => db.close())
+  const exists = yield* Effect.mapError(
+    Effect.zipRight(finishRestore(home), fs.exists(file)),
+    openRefused(`Cannot inspect ${home}`)
   )
+  if (exists) yield* checkOwnership(file)
+  const db = yield* openForWriting(file, config.synchronous)
   const writer = yield* makeWriter(db)
   const sql = yield* SqliteClient.make({ filename: file, readonly: true, disableWAL: true }).pipe(
     Effect.provide(Reactivity.layer)
   )
-
-  const measureWal = Effect.gen(function*() {
-    const size = yield* Effect.match(fs.stat(`${file}-wal`), {
-      onFailure: () => 0,
-      onSuccess: (info) => Number(info.size)
-    })
-    yield* Metric.set(walBytes, size)
-    return size
-  })
-  const keepWalBounded = Effect.gen(function*() {
-    if ((yield* measureWal) <= walBound) return
-    // Synchronous and on the write connection: nothing of ours can be in the middle of a transaction here.
-    yield* Effect.sync(() => db.pragma("wal_checkpoint(TRUNCATE)"))
-    const left = yield* measureWal
-    if (left > walBound) {
-      yield* Effect.logWarning(
-        `The write-ahead log holds ${left} bytes and a reader keeps it from being checkpointed (bound ${walBound}).`
-      )
-    }
-  })
-  yield* Effect.forkScoped(Effect.repeat(keepWalBounded, Schedule.spaced(walCheckEvery)))
+  // The driver waits synchronously: the event loop would stand still for the five seconds of its default.
+  yield* Effect.mapError(sql.unsafe("PRAGMA busy_timeout = 50"), openRefused(`Cannot read ${file}`))
+  yield* keepWalBounded(db, file)
 
   return Persistence.of({
     write: writer.write,
     submit: writer.submit,
     sql,
     migrate: (migrations) =>
-      Effect.scoped(Effect.gen(function*() {
+      // Between batches and one owner at a time: the stock migrator holds a transaction open across turns of the event
+      // loop, and a second connection of this process would block the very loop that the first one needs to finish.
+      writer.between(Effect.scoped(Effect.gen(function*() {
         const client = yield* SqliteClient.make({ filename: file, disableWAL: true })
-        yield* apply(client, migrations)
-      })).pipe(Effect.provide(Reactivity.layer)),
+        yield* Migrations.apply(client, migrations)
+      }))).pipe(Effect.provide(Reactivity.layer)),
     home,
     file
   })

@@ -4,7 +4,7 @@ import { Effect, ParseResult, Schema } from "effect"
 /** The database could not do what it was asked. Nothing of the refused unit was written, unless the reason is `CommitUnknown`. */
 export class PersistenceError extends Schema.TaggedError<PersistenceError>()("PersistenceError", {
   operation: Schema.String,
-  reason: Schema.Literal("Sql", "Constraint", "Busy", "CommitUnknown", "Decode", "Closed"),
+  reason: Schema.Literal("Sql", "Constraint", "Busy", "Full", "CommitUnknown", "Decode", "Closed"),
   cause: Schema.optional(Schema.Defect)
 }) {
   override get message(): string {
@@ -27,7 +27,9 @@ export class StartRefused extends Schema.TaggedError<StartRefused>()("StartRefus
     "SqliteVersion",
     "NetworkFileSystem",
     "NewerDatabase",
+    "ForeignDatabase",
     "MigrationsPending",
+    "MigrationFailed",
     "Open"
   ),
   detail: Schema.String,

@@ -81,7 +81,8 @@ export const all = <const Units extends ReadonlyArray<Write<unknown, unknown>>>(
   for (const unit of units) {
     const offset = statements.length
     offsets.push(offset)
-    statements.push(...unit.statements)
+    // Not by spreading: a unit may hold more statements than a call can take arguments.
+    for (const statement of unit.statements) statements.push(statement)
     for (const hook of unit.committed) committed.push((results, from) => hook(results, from + offset))
   }
   return make(

@@ -1,9 +1,12 @@
-import Sqlite, { type Database } from "better-sqlite3"
+import Sqlite from "better-sqlite3"
 import { Effect } from "effect"
 import { StartRefused } from "../PersistenceError.ts"
 
 /** Bumped with every release that changes any table: a program refuses a file of a later generation before touching it. */
 export const schemaGeneration = 1
+
+/** `SMTH`: marks the file as ours in its header. */
+export const applicationId = 0x534d5448
 
 /** SQLite below 3.51.3 can lose a committed transaction when a checkpoint races a WAL reset. */
 const oldestSqlite = [3, 51, 3] as const
@@ -34,61 +37,85 @@ const openRefused = (file: string) => (cause: unknown) =>
     fix: "Check the path, its permissions and that it is a SQLite database."
   })
 
+const open = (file: string, options: Sqlite.Options) =>
+  Effect.acquireRelease(
+    Effect.try({ try: () => new Sqlite(file, options), catch: openRefused(file) }),
+    (db) => Effect.sync(() => db.close())
+  )
+
+/**
+ * Refuses an existing file that this program must not write to: of a later version, or of another program. Read-only,
+ * so that not a byte of the file or of its log changes: the last writer to close a database moves its log into it.
+ */
+export const checkOwnership = (file: string): Effect.Effect<void, StartRefused> =>
+  Effect.scoped(Effect.gen(function*() {
+    const db = yield* open(file, { readonly: true, fileMustExist: true })
+    const found = yield* Effect.try({
+      try: () => ({
+        generation: db.pragma("user_version", { simple: true }) as number,
+        application: db.pragma("application_id", { simple: true }) as number,
+        tables: db.prepare("SELECT COUNT(*) FROM sqlite_schema").pluck().get() as number
+      }),
+      catch: openRefused(file)
+    })
+    if (found.tables > 0 && found.application !== applicationId) {
+      return yield* new StartRefused({
+        reason: "ForeignDatabase",
+        detail: `${file} holds tables of another program.`,
+        fix: "Choose another SMITHERS_HOME, or move the file away."
+      })
+    }
+    if (found.generation > schemaGeneration) {
+      return yield* new StartRefused({
+        reason: "NewerDatabase",
+        detail:
+          `${file} was written by a newer version (generation ${found.generation}, this one knows ${schemaGeneration}).`,
+        fix: "Start the newer version, or restore a backup of the older one."
+      })
+    }
+  }))
+
 /**
  * Opens the write connection: pragmas set, then read back after the first statement, because better-sqlite3 is built to
  * fall back to `synchronous=NORMAL` there; a mismatch refuses the start.
  */
-export const openForWriting = (
-  file: string,
-  synchronous: "full" | "normal"
-): Effect.Effect<Database, StartRefused> =>
-  Effect.gen(function*() {
-    const db = yield* Effect.try({ try: () => new Sqlite(file), catch: openRefused(file) })
-    const close = Effect.sync(() => db.close())
-    return yield* Effect.gen(function*() {
-      const first = yield* Effect.try({
-        try: () => ({
-          version: db.prepare("SELECT sqlite_version()").pluck().get() as string,
-          generation: db.pragma("user_version", { simple: true }) as number
-        }),
-        catch: openRefused(file)
-      })
-      yield* checkSqliteVersion(first.version)
-      if (first.generation > schemaGeneration) {
-        return yield* new StartRefused({
-          reason: "NewerDatabase",
-          detail: `${file} was written by a newer version (generation ${first.generation}, this one knows ${schemaGeneration}).`,
-          fix: "Start the newer version, or restore a backup of the older one."
-        })
-      }
-      const level = synchronous === "full" ? 2 : 1
-      const wanted: ReadonlyArray<readonly [string, string | number]> = [
-        ["journal_mode", "wal"],
-        ["synchronous", level],
-        ["foreign_keys", 1],
-        // An operator's own sqlite3 may hold the lock: the writer retries without blocking the event loop.
-        ["busy_timeout", 0],
-        ["wal_autocheckpoint", 1_000],
-        ["trusted_schema", 0]
-      ]
-      const found = yield* Effect.try({
-        try: () => {
-          for (const [name, value] of wanted) db.pragma(`${name} = ${value}`)
-          if (first.generation !== schemaGeneration) db.pragma(`user_version = ${schemaGeneration}`)
-          db.prepare("SELECT COUNT(*) FROM sqlite_master").get()
-          return wanted.map(([name, value]) => ({ name, value, is: db.pragma(name, { simple: true }) }))
-        },
-        catch: openRefused(file)
-      })
-      for (const { is, name, value } of found) {
-        if (is !== value) {
-          return yield* new StartRefused({
-            reason: "PragmaMismatch",
-            detail: `PRAGMA ${name} reads ${String(is)} after it was set to ${value}.`,
-            fix: "The durability that was asked for is not in force; use a local file system and the pinned driver."
-          })
-        }
-      }
-      return db
-    }).pipe(Effect.onError(() => close))
+export const openForWriting = Effect.fnUntraced(function*(file: string, synchronous: "full" | "normal") {
+  const db = yield* open(file, {})
+  const version = yield* Effect.try({
+    try: () => db.prepare("SELECT sqlite_version()").pluck().get() as string,
+    catch: openRefused(file)
   })
+  yield* checkSqliteVersion(version)
+  const wanted: ReadonlyArray<readonly [string, string | number]> = [
+    ["journal_mode", "wal"],
+    ["synchronous", synchronous === "full" ? 2 : 1],
+    ["foreign_keys", 1],
+    // An operator's own sqlite3 may hold the lock: the writer retries without blocking the event loop.
+    ["busy_timeout", 0],
+    ["wal_autocheckpoint", 1_000],
+    ["trusted_schema", 0]
+  ]
+  const marks = [["application_id", applicationId], ["user_version", schemaGeneration]] as const
+  const found = yield* Effect.try({
+    try: () => {
+      for (const [name, value] of wanted) db.pragma(`${name} = ${value}`)
+      // These are stored in the file: written once, not at every start.
+      for (const [name, value] of marks) {
+        if (db.pragma(name, { simple: true }) !== value) db.pragma(`${name} = ${value}`)
+      }
+      db.prepare("SELECT COUNT(*) FROM sqlite_schema").get()
+      return wanted.map(([name, value]) => ({ name, value, is: db.pragma(name, { simple: true }) }))
+    },
+    catch: openRefused(file)
+  })
+  for (const { is, name, value } of found) {
+    if (is !== value) {
+      return yield* new StartRefused({
+        reason: "PragmaMismatch",
+        detail: `PRAGMA ${name} reads ${String(is)} after it was set to ${value}.`,
+        fix: "The durability that was asked for is not in force; use a local file system and the pinned driver."
+      })
+    }
+  }
+  return db
+})

@@ -3,14 +3,20 @@ import { Effect } from "effect"
 import { statfs } from "node:fs/promises"
 import { StartRefused } from "../PersistenceError.ts"
 
-/** Magic numbers of file systems on which WAL's shared memory does not work (statfs(2)). */
+/** Magic numbers of file systems that several machines can mount, where WAL's shared memory does not work (statfs(2), Linux). */
 const networkFileSystems: ReadonlyMap<number, string> = new Map([
   [0x6969, "NFS"],
   [0x517b, "SMB"],
   [0xff534d42, "CIFS"],
   [0xfe534d42, "SMB2"],
   [0x5346414f, "AFS"],
+  [0x6b414653, "AFS"],
   [0x00c36400, "Ceph"],
+  [0x0bd00bd0, "Lustre"],
+  [0x47504653, "GPFS"],
+  [0x01161970, "GFS2"],
+  [0x7461636f, "OCFS2"],
+  [0x19830326, "BeeGFS"],
   [0x01021997, "9p"]
 ])
 

@@ -1,68 +1,60 @@
-import { FileSystem, Path } from "@effect/platform"
+import { FileSystem } from "@effect/platform"
 import Sqlite from "better-sqlite3"
 import { Clock, DateTime, Effect, Option, Schema } from "effect"
 import { StartRefused } from "../PersistenceError.ts"
+import { homeFiles } from "./HomeFiles.ts"
 
 const Holder = Schema.parseJson(Schema.Struct({ pid: Schema.Int, startedAtMs: Schema.Int }))
+
+const messageOf = (cause: unknown): string => cause instanceof Error ? cause.message : String(cause)
+
+const notWritable = (home: string) => (cause: unknown) =>
+  new StartRefused({
+    reason: "Open",
+    detail: `Cannot take the lock of ${home}: ${messageOf(cause)}.`,
+    fix: "Check that the directory is writable and that its instance.lock may be locked."
+  })
+
+/** True when the lock was taken, false when another process has it. Synchronous: `BEGIN EXCLUSIVE` does not wait. */
+const lock = (db: Sqlite.Database): boolean => {
+  try {
+    db.prepare("BEGIN EXCLUSIVE").run()
+    return true
+  } catch (cause) {
+    if (cause instanceof Sqlite.SqliteError && cause.code.startsWith("SQLITE_BUSY")) return false
+    throw cause
+  }
+}
 
 /**
  * One process per home. The lock is an exclusive SQLite transaction on a file of its own, which the operating system
  * releases when the process dies, however it dies; the note beside it only serves to name the holder in a message.
+ * Nobody may open `instance.lock` by other means within the process: closing it would release the lock (POSIX).
  */
 export const acquireInstanceLock = Effect.fnUntraced(function*(home: string) {
   const fs = yield* FileSystem.FileSystem
-  const path = yield* Path.Path
-  const note = path.join(home, "instance.json")
-  yield* Effect.acquireRelease(
-    Effect.gen(function*() {
-      const db = yield* Effect.try({
-        try: () => new Sqlite(path.join(home, "instance.lock")),
-        catch: (cause) =>
-          new StartRefused({
-            reason: "Open",
-            detail: `Cannot open the lock file in ${home}: ${cause instanceof Error ? cause.message : String(cause)}.`,
-            fix: "Check that the directory is writable."
-          })
-      })
-      return yield* Effect.try({
-        try: () => {
-          db.pragma("busy_timeout = 0")
-          db.prepare("BEGIN EXCLUSIVE").run()
-          return db
-        },
-        catch: () => undefined
-      }).pipe(Effect.catchAll(() =>
-        Effect.gen(function*() {
-          db.close()
-          const holder = yield* Effect.option(Effect.flatMap(fs.readFileString(note), Schema.decode(Holder)))
-          return yield* new StartRefused({
-            reason: "InstanceLocked",
-            detail: `${home} is in use by ${
-              Option.match(holder, {
-                onNone: () => "another process",
-                onSome: (h) => `process ${h.pid} (since ${DateTime.formatIso(DateTime.unsafeMake(h.startedAtMs))})`
-              })
-            }.`,
-            fix: "Stop it first, or choose another SMITHERS_HOME."
-          })
-        })
-      ))
-    }),
-    (db) =>
-      Effect.sync(() => {
-        db.close()
-      })
+  const files = yield* homeFiles(home)
+  const db = yield* Effect.acquireRelease(
+    Effect.try({ try: () => new Sqlite(files.lock, { timeout: 0 }), catch: notWritable(files.root) }),
+    (db) => Effect.sync(() => db.close())
   )
-  yield* Effect.flatMap(
-    Schema.encode(Holder)({ pid: process.pid, startedAtMs: yield* Clock.currentTimeMillis }),
-    (text) => fs.writeFileString(note, text)
-  ).pipe(
-    Effect.catchAll((cause) =>
-      new StartRefused({
-        reason: "Open",
-        detail: `Cannot write ${note}: ${cause.message}.`,
-        fix: "Check that the directory is writable."
-      })
-    )
+  if (!(yield* Effect.try({ try: () => lock(db), catch: notWritable(files.root) }))) {
+    const holder = yield* Effect.option(Effect.flatMap(fs.readFileString(files.holder), Schema.decode(Holder)))
+    const name = Option.match(holder, {
+      onNone: () => "another process",
+      onSome: (h) => `process ${h.pid} (since ${DateTime.formatIso(DateTime.unsafeMake(h.startedAtMs))})`
+    })
+    return yield* new StartRefused({
+      reason: "InstanceLocked",
+      detail: `${files.root} is in use by ${name}.`,
+      fix: "Stop it first, or choose another SMITHERS_HOME."
+    })
+  }
+  const note = yield* Effect.orDie(
+    Schema.encode(Holder)({ pid: process.pid, startedAtMs: yield* Clock.currentTimeMillis })
+  )
+  yield* Effect.acquireRelease(
+    Effect.mapError(fs.writeFileString(files.holder, note), notWritable(files.root)),
+    () => Effect.ignore(fs.remove(files.holder))
   )
 })

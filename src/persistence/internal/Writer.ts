@@ -1,13 +1,14 @@
 import type { Database, Statement as Prepared } from "better-sqlite3"
-import { Clock, Deferred, Effect, Exit, FiberId, Metric, MetricBoundaries } from "effect"
+import { Clock, Deferred, Effect, Exit, Fiber, FiberId, Metric, MetricBoundaries } from "effect"
 import { Bounds } from "../../model/index.ts"
 import { PersistenceError } from "../PersistenceError.ts"
 import type { Statement, StatementResult, Write } from "../Write.ts"
 
-/** Most units that one transaction takes, so that the event loop is given back in between. */
+/** A transaction takes no more units than this, and no further one after so many milliseconds: the event loop goes on. */
 const maxBatch = 1_024
+const maxBatchMillis = 20
 
-/** How long an operator's own tool may hold the database's write lock before units fail as `Busy`. */
+/** How long an operator's own tool may hold the database's write lock before the units of a batch fail as `Busy`. */
 const busyRetries = 200
 const busyPause = "25 millis"
 
@@ -24,8 +25,32 @@ class Aborted {
   }
 }
 
+interface Done {
+  readonly unit: Pending
+  readonly results: ReadonlyArray<StatementResult>
+}
+
+interface Refused {
+  readonly unit: Pending
+  readonly exit: Exit.Exit<never, unknown>
+}
+
+type Outcome =
+  | {
+    readonly _tag: "Committed"
+    readonly done: ReadonlyArray<Done>
+    readonly refused: ReadonlyArray<Refused>
+    /** Units that the time did not suffice for; they are first in the next batch. */
+    readonly rest: ReadonlyArray<Pending>
+  }
+  /** Another process holds the write lock; nothing happened. */
+  | { readonly _tag: "Busy"; readonly cause: unknown }
+  /** The units cannot be committed in this way together; nothing happened. Never the outcome of a single unit. */
+  | { readonly _tag: "Split" }
+  | { readonly _tag: "Failed"; readonly error: PersistenceError }
+
 const queueDepth = Metric.gauge("smithers_persistence_queue_depth", {
-  description: "Write units waiting for the group-commit writer"
+  description: "Write units waiting for the group-commit writer, without those of the batch in work"
 })
 const batchSize = Metric.histogram(
   "smithers_persistence_batch_units",
@@ -35,20 +60,22 @@ const batchSize = Metric.histogram(
 const commitMicros = Metric.histogram(
   "smithers_persistence_commit_micros",
   MetricBoundaries.exponential({ start: 50, factor: 2, count: 16 }),
-  "Microseconds from BEGIN to the end of COMMIT"
+  "Microseconds from BEGIN to the end of COMMIT, with repetitions and waits for the write lock"
 )
 
 const sqliteCode = (cause: unknown): string =>
   typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : ""
 
-const toError = (cause: unknown): PersistenceError => {
-  const code = sqliteCode(cause)
-  return new PersistenceError({
+const isBusy = (cause: unknown) => sqliteCode(cause).startsWith("SQLITE_BUSY")
+const isConstraint = (cause: unknown) => sqliteCode(cause).startsWith("SQLITE_CONSTRAINT")
+const isFull = (cause: unknown) => sqliteCode(cause) === "SQLITE_FULL"
+
+const toError = (cause: unknown): PersistenceError =>
+  new PersistenceError({
     operation: "write",
-    reason: code.startsWith("SQLITE_CONSTRAINT") ? "Constraint" : code.startsWith("SQLITE_BUSY") ? "Busy" : "Sql",
+    reason: isConstraint(cause) ? "Constraint" : isBusy(cause) ? "Busy" : isFull(cause) ? "Full" : "Sql",
     cause
   })
-}
 
 /** One turn of the event loop: every fiber that is ready has run when it is over. */
 const macrotask = Effect.async<void>((resume) => {
@@ -61,15 +88,24 @@ const macrotask = Effect.async<void>((resume) => {
  *
  * One fiber takes everything that is waiting, executes it in one transaction and answers everybody. A batch is first
  * executed without savepoints; only when a unit of it fails is the batch undone and repeated with one savepoint a unit,
- * so that the failing unit fails alone and the usual case pays nothing for it.
+ * so that the failing unit fails alone and the usual case pays nothing for it. What even a savepoint cannot separate
+ * (a full disk ends the whole transaction, a deferred constraint speaks up at COMMIT) is committed unit by unit.
+ *
+ * `try`/`catch` instead of Effect: a batch is one synchronous call, so that nothing else can run inside the transaction,
+ * and thousands of statements pay no interpreter.
  */
 export const makeWriter = (db: Database) =>
   Effect.gen(function*() {
+    const clock = yield* Effect.clock
     const prepared = new Map<string, Prepared>()
     let pending: Array<Pending> = []
+    /** So many units at the head of the queue have to be committed one by one. */
+    let single = 0
     let closed = false
+    let retriesLeft = busyRetries
     const work = Effect.unsafeMakeLatch(false)
     const space = Effect.unsafeMakeLatch(true)
+    const turn = Effect.unsafeMakeSemaphore(1)
     const begin = db.prepare("BEGIN IMMEDIATE")
     const commit = db.prepare("COMMIT")
     const rollback = db.prepare("ROLLBACK")
@@ -96,42 +132,46 @@ export const makeWriter = (db: Database) =>
       if (db.inTransaction) rollback.run()
     }
 
-    type Done = { readonly unit: Pending; readonly results: ReadonlyArray<StatementResult> }
-    type Refused = { readonly unit: Pending; readonly exit: Exit.Exit<never, unknown> }
-    type Outcome =
-      | { readonly _tag: "Committed"; readonly done: ReadonlyArray<Done>; readonly refused: ReadonlyArray<Refused> }
-      | { readonly _tag: "Busy"; readonly cause: unknown }
-      | { readonly _tag: "Failed"; readonly error: PersistenceError }
-
     const refuse = (unit: Pending, thrown: unknown): Refused => ({
       unit,
       exit: Exit.fail(thrown instanceof Aborted ? thrown.error : toError(thrown))
     })
 
-    const attempt = (batch: ReadonlyArray<Pending>, isolated: boolean): Outcome | "Repeat" => {
+    const attempt = (batch: ReadonlyArray<Pending>, isolated: boolean): Outcome => {
       const done: Array<Done> = []
       const refused: Array<Refused> = []
       try {
+        undo()
         begin.run()
       } catch (cause) {
-        return sqliteCode(cause).startsWith("SQLITE_BUSY")
-          ? { _tag: "Busy", cause }
-          : { _tag: "Failed", error: toError(cause) }
+        return isBusy(cause) ? { _tag: "Busy", cause } : { _tag: "Failed", error: toError(cause) }
       }
-      for (const unit of batch) {
+      const until = clock.unsafeCurrentTimeMillis() + maxBatchMillis
+      let next = 0
+      for (; next < batch.length; next++) {
+        if (next > 0 && clock.unsafeCurrentTimeMillis() >= until) break
+        const unit = batch[next]!
+        const results: Array<StatementResult> = []
         try {
           if (isolated) savepoint.run()
-          done.push({ unit, results: unit.write.statements.map(execute) })
+          for (const statement of unit.write.statements) results.push(execute(statement))
           if (isolated) release.run()
+          done.push({ unit, results })
         } catch (thrown) {
-          if (!isolated) {
+          // A lost compare-and-set is an everyday matter: as the first statement it changed nothing, so nothing is undone.
+          const unchanged = thrown instanceof Aborted && results.length === 0
+          if (!unchanged && batch.length === 1) {
             undo()
-            return "Repeat"
+            return { _tag: "Committed", done: [], refused: [refuse(unit, thrown)], rest: [] }
           }
-          // A full disk or an I/O error ends the whole transaction inside SQLite: then nobody's unit is kept.
-          if (!db.inTransaction) return { _tag: "Failed", error: toError(thrown) }
-          rollbackTo.run()
-          release.run()
+          if (!unchanged && (!isolated || !db.inTransaction)) {
+            undo()
+            return { _tag: "Split" }
+          }
+          if (isolated) {
+            rollbackTo.run()
+            release.run()
+          }
           refused.push(refuse(unit, thrown))
         }
       }
@@ -139,66 +179,110 @@ export const makeWriter = (db: Database) =>
         commit.run()
       } catch (cause) {
         undo()
-        return sqliteCode(cause).startsWith("SQLITE_BUSY")
-          ? { _tag: "Busy", cause }
-          : { _tag: "Failed", error: new PersistenceError({ operation: "commit", reason: "CommitUnknown", cause }) }
+        if (isBusy(cause)) return { _tag: "Busy", cause }
+        if (!isConstraint(cause) && !isFull(cause)) {
+          return {
+            _tag: "Failed",
+            error: new PersistenceError({ operation: "commit", reason: "CommitUnknown", cause })
+          }
+        }
+        return batch.length > 1 ? { _tag: "Split" } : { _tag: "Failed", error: toError(cause) }
       }
-      return { _tag: "Committed", done, refused }
+      return { _tag: "Committed", done, refused, rest: batch.slice(next) }
     }
 
     const commitBatch = (batch: ReadonlyArray<Pending>): Outcome => {
-      const first = attempt(batch, false)
-      if (first !== "Repeat") return first
-      const second = attempt(batch, true)
-      return second === "Repeat" ? { _tag: "Failed", error: toError(new Error("unreachable")) } : second
+      const together = attempt(batch, false)
+      return together._tag === "Split" ? attempt(batch, true) : together
+    }
+
+    /** A hook or a decoder that throws is a defect of its owner: the commit stands and everybody else is served. */
+    const succeed = ({ results, unit }: Done) => {
+      const defects: Array<unknown> = []
+      let answer: unknown
+      for (const hook of unit.write.committed) {
+        try {
+          hook(results, 0)
+        } catch (defect) {
+          defects.push(defect)
+        }
+      }
+      try {
+        answer = unit.write.decode(results, 0)
+      } catch (defect) {
+        defects.push(defect)
+      }
+      unit.resume(defects.length === 0 ? Exit.succeed(answer) : Exit.die(defects[0]))
     }
 
     const answer = (outcome: Exclude<Outcome, { _tag: "Busy" }>, batch: ReadonlyArray<Pending>) => {
-      if (outcome._tag === "Failed") {
-        for (const unit of batch) unit.resume(Exit.fail(outcome.error))
-        return
+      switch (outcome._tag) {
+        case "Committed":
+          for (const done of outcome.done) succeed(done)
+          for (const { exit, unit } of outcome.refused) unit.resume(exit)
+          if (outcome.rest.length > 0) pending = outcome.rest.concat(pending)
+          return
+        case "Split":
+          single = batch.length
+          pending = batch.concat(pending)
+          return
+        case "Failed":
+          for (const unit of batch) unit.resume(Exit.fail(outcome.error))
       }
-      for (const { results, unit } of outcome.done) {
-        // A hook or a decoder that throws is a defect of its owner; the commit stands and the others are answered.
-        try {
-          for (const hook of unit.write.committed) hook(results, 0)
-          unit.resume(Exit.succeed(unit.write.decode(results, 0)))
-        } catch (defect) {
-          unit.resume(Exit.die(defect))
-        }
-      }
-      for (const { exit, unit } of outcome.refused) unit.resume(exit)
     }
 
-    const flush = Effect.gen(function*() {
-      const batch = pending.length > maxBatch ? pending.splice(0, maxBatch) : pending
-      if (batch === pending) pending = []
-      if (pending.length < Bounds.writeQueueUnits) space.unsafeOpen()
-      if (pending.length === 0) work.unsafeClose()
+    const carryOut = Effect.fnUntraced(function*(batch: ReadonlyArray<Pending>) {
       const started = yield* Clock.currentTimeNanos
+      yield* Metric.set(queueDepth, pending.length)
       let outcome = commitBatch(batch)
-      for (let retry = 0; outcome._tag === "Busy" && retry < busyRetries; retry++) {
+      // While closing, all batches together have the patience of one: a lock that outlasts it must not hold the exit up.
+      if (!closed) retriesLeft = busyRetries
+      while (outcome._tag === "Busy" && retriesLeft > 0) {
+        retriesLeft--
         yield* Effect.sleep(busyPause)
+        yield* Metric.set(queueDepth, pending.length)
         outcome = commitBatch(batch)
       }
-      if (outcome._tag === "Busy") outcome = { _tag: "Failed", error: toError(outcome.cause) }
-      const ended = yield* Clock.currentTimeNanos
-      answer(outcome, batch)
+      answer(outcome._tag === "Busy" ? { _tag: "Failed", error: toError(outcome.cause) } : outcome, batch)
+      if (outcome._tag === "Committed") yield* Metric.update(batchSize, outcome.done.length)
+      yield* Metric.update(commitMicros, Number((yield* Clock.currentTimeNanos) - started) / 1_000)
       yield* Metric.set(queueDepth, pending.length)
-      yield* Metric.update(batchSize, batch.length)
-      yield* Metric.update(commitMicros, Number(ended - started) / 1_000)
     })
 
-    const loop = Effect.forever(Effect.zipRight(work.await, Effect.zipRight(macrotask, Effect.uninterruptible(flush))))
+    const flush = Effect.suspend(() => {
+      const batch = pending.splice(0, single > 0 ? 1 : maxBatch)
+      if (single > 0) single--
+      return carryOut(batch).pipe(
+        // A bug of this writer or of the driver must not leave callers waiting for ever.
+        Effect.catchAllCause((cause) =>
+          Effect.sync(() => {
+            for (const unit of batch) unit.resume(Exit.failCause(cause))
+          })
+        ),
+        Effect.ensuring(Effect.sync(() => {
+          // Half empty before anybody is let in: else each batch would wake all who wait for the few that find room.
+          if (pending.length <= Bounds.writeQueueUnits / 2) space.unsafeOpen()
+          if (pending.length === 0 && !closed) work.unsafeClose()
+        }))
+      )
+    })
+
+    const loop = Effect.gen(function*() {
+      for (;;) {
+        yield* work.await
+        if (closed && pending.length === 0) return
+        yield* macrotask
+        yield* turn.withPermits(1)(flush)
+      }
+    })
 
     yield* Effect.acquireRelease(
       Effect.forkDaemon(loop),
       (fiber) =>
-        Effect.gen(function*() {
+        Effect.suspend(() => {
           closed = true
-          while (pending.length > 0) yield* flush
-          yield* fiber.interruptAsFork(fiber.id())
-          yield* fiber.await
+          work.unsafeOpen()
+          return Fiber.await(fiber)
         })
     )
 
@@ -226,5 +310,8 @@ export const makeWriter = (db: Database) =>
     const write = <A, E>(unit: Write<A, E>): Effect.Effect<A, E | PersistenceError> =>
       Effect.uninterruptible(Effect.flatten(Effect.interruptible(submit(unit))))
 
-    return { write, submit }
+    /** Runs an effect between two batches; units gather meanwhile. It must not wait for a write of its own. */
+    const between = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => turn.withPermits(1)(effect)
+
+    return { write, submit, between }
   })

@@ -1,0 +1,46 @@
+import { FileSystem } from "@effect/platform"
+import type { Database } from "better-sqlite3"
+import { Effect, Metric, Schedule } from "effect"
+
+/** How often the size of the write-ahead log is looked at, and the size beyond which it is emptied or reported. */
+const checkEvery = "30 seconds"
+const bound = 64 * 1024 * 1024
+
+const walBytes = Metric.gauge("smithers_persistence_wal_bytes", {
+  description: "Size of the write-ahead log's file, looked at every 30 seconds"
+})
+
+/**
+ * Keeps the write-ahead log small, and says so when it cannot.
+ *
+ * SQLite itself checkpoints every 1,000 pages at a commit, but starts the log over only when no reader is in it: under a
+ * steady reader the file grows. Beyond the bound it is checkpointed and cut to nothing; when a reader prevents that, a
+ * warning is logged at every look, because nothing but ending that reader helps.
+ */
+export const keepWalBounded = Effect.fnUntraced(function*(db: Database, file: string) {
+  const fs = yield* FileSystem.FileSystem
+  const measure = Effect.gen(function*() {
+    const size = yield* Effect.match(fs.stat(`${file}-wal`), {
+      onFailure: () => 0,
+      onSuccess: (info) => Number(info.size)
+    })
+    yield* Metric.set(walBytes, size)
+    return size
+  })
+  const look = Effect.gen(function*() {
+    if ((yield* measure) <= bound) return
+    // Synchronous and on the write connection: no batch can be in the middle of its transaction here. It does not wait.
+    yield* Effect.catchAll(
+      Effect.try(() => db.pragma("wal_checkpoint(TRUNCATE)")),
+      (error) => Effect.logWarning("The write-ahead log could not be checkpointed.", error.cause)
+    )
+    const left = yield* measure
+    if (left > bound) {
+      yield* Effect.logWarning(
+        `The write-ahead log holds ${left} bytes (bound ${bound}): a reader of ${file} keeps it from being emptied. ` +
+          "Look for a forgotten sqlite3 shell or a long backup."
+      )
+    }
+  })
+  yield* Effect.forkScoped(Effect.repeat(look, Schedule.spaced(checkEvery)))
+})
