@@ -1,10 +1,23 @@
-import { Context, type Effect, type Option, type Redacted } from "effect"
-import type { Actor, CatalogScope } from "../model/index.ts"
-import type { PersistenceError } from "../persistence/index.ts"
-import type { Forbidden, InvalidGrant, TokenNotFound, Unauthorized } from "./AccessError.ts"
-import type { Permit } from "./Permit.ts"
+import { Clock, Context, Duration, Effect, Layer, Metric, Number, Option, Redacted } from "effect"
+import { Audit } from "../audit/index.ts"
+import { type Actor, actorName, Bounds, type CatalogScope, systemActor } from "../model/index.ts"
+import { Persistence, type PersistenceError } from "../persistence/index.ts"
+import { AccessConfig } from "./AccessConfig.ts"
+import { Forbidden, InvalidGrant, TokenNotFound, Unauthorized } from "./AccessError.ts"
+import { makeAdminTokenFile } from "./internal/AdminTokenFile.ts"
+import { checkMs, checkRequest } from "./internal/checkRequest.ts"
+import { ensureAdminToken } from "./internal/ensureAdminToken.ts"
+import { endOf, makeGrants } from "./internal/Grants.ts"
+import { makeGrantWrites, newRow } from "./internal/GrantWrites.ts"
+import { makeRefusals } from "./internal/Refusals.ts"
+import { allows, covers } from "./internal/Scopes.ts"
+import { generate, isPlausible, sha256 } from "./internal/TokenFormat.ts"
+import { makeQueries, type TokenRow, touch } from "./internal/TokenTable.ts"
+import { Methods } from "./Methods.ts"
+import { migrations } from "./migrations.ts"
+import { Permit } from "./Permit.ts"
 import type { Principal } from "./Principal.ts"
-import type { TokenGrant } from "./TokenGrant.ts"
+import { grantBounds, type TokenGrant } from "./TokenGrant.ts"
 
 /** A new token. The secret exists here and nowhere else. */
 export interface Issued {
@@ -20,8 +33,8 @@ export interface Issued {
  */
 export class Access extends Context.Tag("smithers-orchestrator/access/Access")<Access, {
   /**
-   * Makes a token. Nobody gives what they do not hold: the actor's own scopes must imply every scope asked for, and only
-   * an `admin` (or the service itself) may make an `admin`.
+   * Makes a token. Nobody gives what they do not hold: the actor's own scopes must imply every scope asked for, and
+   * only an `admin`, whoever holds `*`, or the service itself (`systemActor`) may make an `admin`.
    */
   readonly issue: (request: {
     readonly role: string
@@ -61,3 +74,174 @@ export class Access extends Context.Tag("smithers-orchestrator/access/Access")<A
   /** Where the operator finds the admin token; none when it was given by `SMITHERS_ADMIN_TOKEN`. */
   readonly adminTokenFile: Option.Option<string>
 }>() {}
+
+/** How often the times of last use are written. */
+const usesEvery = "1 minute"
+
+const authentications = (outcome: string) =>
+  Metric.tagged(
+    Metric.counter("smithers_access_authentications_total", {
+      description: "Credentials presented, by outcome",
+      incremental: true
+    }),
+    "outcome",
+    outcome
+  )
+const authenticated = authentications("ok")
+const refusedAs = {
+  Missing: authentications("missing"),
+  Invalid: authentications("invalid"),
+  Revoked: authentications("revoked"),
+  Expired: authentications("expired")
+}
+
+const endReason = { revoked: "Revoked", expired: "Expired" } as const
+
+const toGrant = ({ sha256: _, ...grant }: TokenRow): TokenGrant => grant
+
+/** A text that is no id may be a secret pasted by mistake, and is not repeated. */
+const noToken = (tokenId: string) =>
+  new TokenNotFound({ tokenId: /^[0-9a-f]{16}$/.test(tokenId) ? tokenId : "(malformed)" })
+
+const make = Effect.gen(function*() {
+  const config = yield* AccessConfig
+  const persistence = yield* Persistence.Persistence
+  const audit = yield* Audit.Audit
+  const methods = yield* Methods
+  const adminFile = yield* makeAdminTokenFile(persistence.home)
+  yield* persistence.migrate(migrations)
+
+  const queries = makeQueries(persistence.sql)
+  const grants = makeGrants(yield* queries.load(yield* Clock.currentTimeMillis, grantBounds.live))
+  const writes = makeGrantWrites(audit, grants)
+  const noteRefusal = makeRefusals(audit, yield* Effect.scope)
+  const maxTtlMs = Duration.toMillis(config.tokenMaxTtl)
+  yield* ensureAdminToken(persistence, config, grants, writes, adminFile)
+
+  const writeUses = Effect.suspend(() => {
+    const uses = grants.takeUses()
+    if (uses.length === 0) return Effect.void
+    return Effect.catchAll(persistence.write(touch(uses)), (error) => {
+      grants.giveBack(uses)
+      return Effect.logWarning("When tokens were last used could not be written", error)
+    })
+  })
+  yield* Effect.addFinalizer(() => writeUses)
+  yield* Effect.forkScoped(Effect.forever(Effect.zipRight(Effect.sleep(usesEvery), writeUses)))
+
+  const find = Effect.fnUntraced(function*(tokenId: string) {
+    const row = grants.get(tokenId) ?? Option.getOrUndefined(yield* queries.find(tokenId))
+    return row === undefined ? yield* noToken(tokenId) : row
+  })
+
+  /** Nobody gives what they do not hold; the service itself may give everything. */
+  const checkGiver = Effect.fnUntraced(function*(
+    operation: string,
+    actor: Actor,
+    { role, scopes }: Pick<TokenGrant, "role" | "scopes">
+  ) {
+    if (actor === systemActor) return
+    const makesAdmin = role.toLowerCase() === "admin" && actor.role.toLowerCase() !== "admin"
+    const lacking = (makesAdmin ? ["*", ...scopes] : scopes).find((scope) => !covers(actor.scopes, scope, methods))
+    if (lacking === undefined) return
+    const error = new Forbidden({ requiredScope: lacking, method: operation })
+    yield* noteRefusal(operation, error._tag, actor, error.message)
+    return yield* error
+  })
+
+  const checkRoom = (nowMs: number) =>
+    grants.hasRoom(nowMs)
+      ? Effect.void
+      : new InvalidGrant({ field: "tokens", bound: `must not be more than ${grantBounds.live} at once` })
+
+  const refuse = (reason: Unauthorized["reason"], tokenId: string | null) => {
+    const error = new Unauthorized({ reason })
+    const actor: Actor = { userId: null, tokenId, role: "anonymous", scopes: [] }
+    const noted = reason === "Missing" ? Effect.void : noteRefusal("token.authenticate", reason, actor, error.message)
+    return Effect.zipRight(Effect.zipRight(Metric.increment(refusedAs[reason]), noted), error)
+  }
+
+  return Access.of({
+    issue: Effect.fn("Access.issue")(function*({ actor, label, role, scopes, ttlMs, userId }) {
+      const lifetimeMs = ttlMs ?? Math.min(grantBounds.defaultTtlMs, maxTtlMs)
+      yield* checkRequest({ role, scopes, label, userId }, lifetimeMs, maxTtlMs, methods)
+      yield* checkGiver("token.issue", actor, { role, scopes })
+      const nowMs = yield* Clock.currentTimeMillis
+      yield* checkRoom(nowMs)
+      const secret = yield* generate
+      const row = newRow(secret, {
+        origin: "issued",
+        role,
+        scopes: [...new Set(scopes)],
+        userId: userId ?? null,
+        label: label ?? null,
+        issuedBy: actorName(actor),
+        rotatedFrom: null,
+        issuedAtMs: nowMs,
+        expiresAtMs: nowMs + lifetimeMs
+      })
+      yield* persistence.write(writes.issue(row, actor))
+      return { secret, grant: toGrant(row) }
+    }),
+
+    authenticate: (presented) =>
+      Effect.flatMap(Clock.currentTimeMillis, (nowMs) => {
+        if (presented === "") return refuse("Missing", null)
+        const held = isPlausible(presented) ? grants.find(sha256(presented)) : undefined
+        if (held === undefined) return refuse("Invalid", null)
+        const end = endOf(held.row, nowMs)
+        if (end !== null) return refuse(endReason[end], held.row.tokenId)
+        grants.use(held, nowMs)
+        return Effect.as(Metric.increment(authenticated), held.principal)
+      }),
+
+    authorize: (principal, scope, method) =>
+      allows(principal.scopes, scope, method, methods)
+        ? Effect.succeed(new Permit(principal, scope))
+        : new Forbidden({ requiredScope: scope, method: method ?? null }),
+
+    revoke: Effect.fn("Access.revoke")(function*(tokenId, actor) {
+      const row = yield* find(tokenId)
+      const nowMs = yield* Clock.currentTimeMillis
+      return yield* persistence.write(writes.revoke(tokenId, actor, nowMs)).pipe(
+        Effect.as({ ...toGrant(row), revokedAtMs: nowMs }),
+        Effect.catchIf((error) => error === "AlreadyRevoked", () => Effect.map(find(tokenId), toGrant))
+      )
+    }),
+
+    rotate: Effect.fn("Access.rotate")(function*(tokenId, actor, options) {
+      const overlapMs = options?.overlapMs ?? 0
+      yield* checkMs("overlapMs", overlapMs, 0, grantBounds.maxOverlapMs) ?? Effect.void
+      const old = yield* find(tokenId)
+      if (actor.tokenId !== tokenId) yield* checkGiver("token.rotate", actor, old)
+      const nowMs = yield* Clock.currentTimeMillis
+      yield* checkRoom(nowMs)
+      const secret = yield* generate
+      const successor = newRow(secret, {
+        ...old,
+        issuedBy: actorName(actor),
+        rotatedFrom: tokenId,
+        issuedAtMs: nowMs,
+        expiresAtMs: old.expiresAtMs === null ? null : nowMs + Math.min(old.expiresAtMs - old.issuedAtMs, maxTtlMs)
+      })
+      const written = persistence.write(writes.rotate(tokenId, successor, actor, nowMs + overlapMs))
+      const filed = old.origin === "admin" && Option.isNone(config.adminToken)
+        // The caller has the secret in any case, and the next start makes good what is missing here.
+        ? Effect.catchAll(adminFile.write(secret), (error) => Effect.logWarning(error.message))
+        : Effect.void
+      yield* Effect.uninterruptible(Effect.zipRight(written, filed))
+      return { secret, grant: toGrant(successor) }
+    }),
+
+    list: Effect.fn("Access.list")(function*({ afterTokenId, limit }) {
+      const rows = yield* queries.page(afterTokenId, Number.clamp(limit, { minimum: 0, maximum: Bounds.pageRows }))
+      return rows.map((row) => ({ ...toGrant(row), lastUsedAtMs: grants.lastUse(row.tokenId) ?? row.lastUsedAtMs }))
+    }),
+
+    ended: grants.ended,
+    adminTokenFile: Option.isNone(config.adminToken) ? Option.some(adminFile.file) : Option.none()
+  })
+})
+
+/** Grants of the deployment's database; makes the operator's admin token if there is none. */
+export const layer = Layer.scoped(Access, make)

@@ -1,6 +1,6 @@
 import type { Actor } from "../model/index.ts"
 
-/** What an authenticated credential is. Made by `Access.authenticate`, or by a gateway mode that knows callers otherwise. */
+/** What an credential is: made by `Access.authenticate`, or by a gateway mode that knows callers otherwise. */
 export interface Principal {
   readonly userId: string | null
   /** Null when the caller holds no token of ours (proxy, identity provider, open loopback mode). */

@@ -1,5 +1,5 @@
 import { SqlSchema } from "@effect/sql"
-import { Clock, Context, Effect, Layer, Schema } from "effect"
+import { Clock, Context, Effect, Layer, Number, Record, Schema } from "effect"
 import { actorName, Bounds } from "../model/index.ts"
 import { Persistence, PersistenceError, Write } from "../persistence/index.ts"
 import { AuditDetail, type AuditEntry, AuditRecord } from "./AuditEntry.ts"
@@ -41,9 +41,8 @@ const cutText = (text: string): string =>
   text.length <= Bounds.failureMessageChars ? text : `${text.slice(0, Bounds.failureMessageChars - 1)}…`
 
 const cutDetail = (detail: AuditDetail): AuditDetail =>
-  Object.fromEntries(
-    Object.entries(detail).map(([key, value]) => [key, typeof value === "string" ? cutText(value) : value])
-  )
+  Record.map(detail, (value) =>
+    typeof value === "string" ? cutText(value) : Array.isArray(value) ? value.map(cutText) : value)
 
 const append = (entry: AuditEntry): Write.Write<void> =>
   Write.map(() => undefined)(Write.run(insert, [
@@ -94,7 +93,7 @@ const make = Effect.gen(function*() {
       yield* persistence.write(append({ ...entry, atMs: yield* Clock.currentTimeMillis }))
     }),
     list: Effect.fn("Audit.list")(({ action, actor, afterId, limit, runId }) =>
-      page({ action, actor, afterId, runId, limit: Math.min(limit, Bounds.pageRows) }).pipe(
+      page({ action, actor, afterId, runId, limit: Number.clamp(limit, { minimum: 0, maximum: Bounds.pageRows }) }).pipe(
         PersistenceError.refail("Audit.list")
       )
     )

@@ -2,7 +2,8 @@ import { Migrations } from "../persistence/index.ts"
 
 /** A row, once there, stays as it is: `INSERT OR REPLACE` would delete without firing the DELETE trigger. */
 const appendOnly = (event: string, condition: string) =>
-  `CREATE TRIGGER IF NOT EXISTS _smithers_audit_no_${event.toLowerCase()} BEFORE ${event} ON _smithers_audit ${condition}
+  `CREATE TRIGGER IF NOT EXISTS _smithers_audit_no_${event.toLowerCase()}
+  BEFORE ${event} ON _smithers_audit ${condition}
   BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END`
 
 export const migrations: Migrations.Migrations = {
