@@ -1,0 +1,33 @@
+import { type RunEventRow } from "./Client.ts"
+
+/** The event's name in words, whichever of its two spellings (`node.waiting_timer`, `NodeWaitingTimer`) it came in. */
+export const eventTitle = ({ event, payload }: RunEventRow): string => {
+  if (event === "approval.decided") return payload.approved === true ? "Approval granted" : "Approval denied"
+  if (event === "run.completed" && typeof payload.status === "string") return `Run ${payload.status}`
+  const words = event.replace(/([a-z])([A-Z])/g, "$1 $2").replace(/[._]/g, " ").toLowerCase()
+  return words.charAt(0).toUpperCase() + words.slice(1)
+}
+
+const said = new Set(["type", "runId", "nodeId", "iteration", "attempt", "timestampMs", "correlation", "state"])
+
+const short = (value: unknown): string => {
+  const text = typeof value === "string" ? value : JSON.stringify(value) ?? ""
+  return text.length > 160 ? `${text.slice(0, 159)}…` : text
+}
+
+const isFailure = (value: unknown): value is { readonly message: string } =>
+  typeof value === "object" && value !== null && "message" in value && typeof value.message === "string"
+
+/** What else the event says, on one line. */
+export const eventDetail = ({ event, payload }: RunEventRow): string => {
+  const { attempt, iteration, nodeId } = payload
+  const node = typeof nodeId !== "string"
+    ? []
+    : [typeof iteration === "number" && iteration > 0 ? `${nodeId} #${iteration}` : nodeId]
+  const turn = typeof attempt === "number" && attempt > 1 ? [`attempt ${attempt}`] : []
+  const rest = Object.entries(payload)
+    .filter(([key, value]) => !said.has(key) && value !== null && value !== undefined)
+    .filter(([key]) => !(event === "run.completed" && key === "status") && key !== "approved")
+    .map(([key, value]) => key === "error" && isFailure(value) ? short(value.message) : `${key}: ${short(value)}`)
+  return [...node, ...turn, ...rest].join(" · ")
+}

@@ -1,0 +1,26 @@
+import { type ReactNode, useEffect, useRef } from "react"
+
+/** A list and what was selected in it: side by side, or one at a time where there is no room. */
+export const Panes = ({ children, list, selected }: {
+  readonly list: ReactNode
+  /** Names what is selected; absent while nothing is. */
+  readonly selected: string | undefined
+  readonly children: ReactNode
+}) => {
+  const detail = useRef<HTMLDivElement>(null)
+
+  // Where the detail takes the list's place, the focus has to go with it.
+  useEffect(() => {
+    const focused = document.activeElement
+    if (selected !== undefined && (focused === document.body || focused?.checkVisibility() === false)) {
+      detail.current?.focus({ preventScroll: true })
+    }
+  }, [selected])
+
+  return (
+    <div className={selected === undefined ? "panes" : "panes showing-detail"}>
+      <div className="list-pane card">{list}</div>
+      <div className="detail" ref={detail} tabIndex={-1}>{children}</div>
+    </div>
+  )
+}
