@@ -39,6 +39,14 @@ export class GatewayFailure extends Schema.TaggedError<GatewayFailure>()("Gatewa
   details: Schema.optional(Schema.Record({ key: Schema.String, value: Schema.Unknown }))
 }) {}
 
+/** A failure whose code the compiler knows. */
+export const failure = <const C extends FailureCode>(
+  code: C,
+  message: string,
+  details?: Readonly<Record<string, unknown>>
+): GatewayFailure & { readonly code: C } =>
+  new GatewayFailure({ code, message, ...(details && { details }) }) as GatewayFailure & { readonly code: C }
+
 /** The `error` member of a response: details are flattened into it. */
 export const WireError = Schema.Struct(
   { version: Schema.Literal("v1"), code: Schema.String, message: Schema.String },

@@ -95,7 +95,7 @@ export const RetryTask = Rpc.make("retryTask", {
     resetNodes: Schema.Array(Schema.String),
     status: Schema.Literal("retry_requested")
   }),
-  error: failures("NOT_FOUND", "RUN_ACTIVE")
+  error: failures("NOT_FOUND", "RUN_ACTIVE", "CONFLICT")
 }).annotate(RequiredScope, "run:write")
 
 /** Nodes: the steps of a run, their attempts and results. */

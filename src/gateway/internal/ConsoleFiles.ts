@@ -1,0 +1,91 @@
+import { FileSystem, Path } from "@effect/platform"
+import { Effect } from "effect"
+import type { ServerResponse } from "node:http"
+import { answer } from "./Answer.ts"
+import { jsonText } from "./Json.ts"
+
+export interface ConsoleFiles {
+  readonly mountPath: string
+  /** Answers what lies at or below the mount; false when that is not the path's place, or there is no such file. */
+  readonly answer: (path: string, response: ServerResponse) => boolean
+}
+
+const mountPath = "/console"
+
+const contentTypes: Readonly<Record<string, string>> = {
+  html: "text/html; charset=utf-8",
+  js: "text/javascript; charset=utf-8",
+  css: "text/css; charset=utf-8",
+  json: "application/json",
+  map: "application/json",
+  svg: "image/svg+xml",
+  png: "image/png",
+  ico: "image/x-icon",
+  woff2: "font/woff2"
+}
+
+const boot = jsonText({
+  apiVersion: "v1",
+  kind: "operator",
+  mountPath,
+  rpcPath: "/v1/rpc",
+  wsPath: "/",
+  assetBasePath: `${mountPath}/`,
+  props: {}
+}).replaceAll("<", "\\u003c")
+
+const policy = (nonce: string) =>
+  `default-src 'self'; script-src 'self' 'nonce-${nonce}'; connect-src 'self'; img-src 'self' data:; ` +
+  "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+
+/** The built console, read once: what is served is looked up in a table, so no path leads anywhere else. */
+export const loadConsole = (directory: string): Effect.Effect<
+  ConsoleFiles,
+  never,
+  FileSystem.FileSystem | Path.Path
+> =>
+  Effect.gen(function*() {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const files = new Map<string, Buffer>()
+    const names = yield* Effect.orElseSucceed(fs.readDirectory(directory, { recursive: true }), () => [])
+    for (const name of names) {
+      const content = yield* Effect.option(fs.readFile(path.join(directory, name)))
+      if (content._tag === "Some") {
+        files.set(`${mountPath}/${name.split(path.sep).join("/")}`, Buffer.from(content.value))
+      }
+    }
+    const index = files.get(`${mountPath}/index.html`)?.toString("utf8")
+    if (index === undefined) yield* Effect.logWarning(`The console is not built: ${directory} has no index.html`)
+    return {
+      mountPath,
+      answer: (requested, response) => {
+        if (index === undefined || (requested !== mountPath && !requested.startsWith(`${mountPath}/`))) return false
+        const extension = /\.([a-z0-9]+)$/i.exec(requested)?.[1]?.toLowerCase()
+        const file = requested === `${mountPath}/index.html` ? undefined : files.get(requested)
+        if (file !== undefined) answerAsset(response, requested, extension, file)
+        else if (extension === undefined || extension === "html") answerPage(response, index)
+        return file !== undefined || extension === undefined || extension === "html"
+      }
+    }
+  })
+
+const answerAsset = (response: ServerResponse, path: string, extension: string | undefined, file: Buffer) =>
+  answer(response, 200, file, {
+    "Content-Type": contentTypes[extension ?? ""] ?? "application/octet-stream",
+    // The build puts a hash of the content into the names of what it puts there.
+    "Cache-Control": path.startsWith(`${mountPath}/assets/`) ? "public, max-age=31536000, immutable" : "no-store",
+    "X-Content-Type-Options": "nosniff"
+  })
+
+const answerPage = (response: ServerResponse, index: string) => {
+  const nonce = crypto.randomUUID()
+  const script = `<script nonce="${nonce}">globalThis.__SMITHERS_GATEWAY_UI__=${boot};</script>`
+  answer(response, 200, index.replace("<head>", () => `<head>${script}`), {
+    "Content-Type": "text/html; charset=utf-8",
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": policy(nonce)
+  })
+}

@@ -1,0 +1,184 @@
+import { Headers } from "@effect/platform"
+import { type Rpc, RpcSchema } from "@effect/rpc"
+import { Cause, Context, Effect, Either, Metric, Option, Schema, Stream } from "effect"
+import { type Access, type Permit, Principal } from "../../access/index.ts"
+import { Caller } from "../Caller.ts"
+import {
+  AdminOnly,
+  aliasesOf,
+  failure,
+  type GatewayFailure,
+  type GatewayRpc,
+  GatewayRpcs,
+  scopeOf,
+  type StreamedEvent,
+  type StreamOpened,
+  StreamRunEvents
+} from "../contract.ts"
+import { invalidInput, invalidRequest, isObject, jsonText } from "./Json.ts"
+import { limits } from "./Limits.ts"
+import { authFailures, callMetrics, type Transport } from "./Metrics.ts"
+import { decodeFailure, toFailure } from "./wireErrors.ts"
+
+type Served = Rpc.AnyWithProps & GatewayRpc
+type Opened = typeof StreamOpened.Type
+
+/** Requests by method name, whatever they came over: scope, request schema, handler, answer schema. */
+export interface Dispatcher {
+  /** Who presents this; counts the refusals. */
+  readonly authenticate: (presented: string) => Effect.Effect<Principal.Principal, GatewayFailure>
+  /** Whether the principal holds the scope of a method. */
+  readonly holds: (principal: Principal.Principal, method: keyof typeof scopes) => Effect.Effect<boolean>
+  /** The answer as JSON text. */
+  readonly call: (
+    transport: Transport,
+    method: string,
+    params: unknown,
+    principal: Principal.Principal
+  ) => Effect.Effect<string, GatewayFailure>
+  /** `streamRunEvents`. */
+  readonly stream: (
+    params: unknown,
+    principal: Principal.Principal
+  ) => Stream.Stream<Opened | StreamedEvent, GatewayFailure>
+  /** An answer instead of what must not leave the house: the cause is logged under an id, the caller gets the id. */
+  readonly opaque: (cause: Cause.Cause<unknown>, at: string) => Effect.Effect<GatewayFailure>
+}
+
+const scopes = { listRuns: "run:read", listApprovals: "approval:read" } as const
+
+const methodPattern = /^[a-z][a-zA-Z0-9]*(\.[a-z][a-zA-Z0-9]*)*$/
+
+export const makeDispatcher = (
+  access: Access.Access["Type"],
+  handlers: Context.Context<Rpc.ToHandler<GatewayRpc>>
+): Dispatcher => {
+  const methods = new Map<string, ReturnType<typeof makeMethod>>()
+  for (const rpc of GatewayRpcs.requests.values()) {
+    const method = makeMethod(rpc as Served, handlers)
+    for (const name of [rpc._tag, ...aliasesOf(rpc)]) methods.set(name, method)
+  }
+  const streaming = methods.get(StreamRunEvents._tag)!
+
+  const opaque = (cause: Cause.Cause<unknown>, at: string) =>
+    Effect.suspend(() => {
+      const errorId = crypto.randomUUID()
+      return Effect.logError("The gateway answered SERVER_ERROR", cause).pipe(
+        Effect.annotateLogs({ errorId, at }),
+        Effect.as(
+          failure("SERVER_ERROR", `Internal error ${errorId}`, { errorId })
+        )
+      )
+    })
+
+  /** The permit of a call, or why there is none. */
+  const authorize = (method: Method, name: string, principal: Principal.Principal) => {
+    if (method.adminOnly && !isAdministrator(principal)) {
+      return Effect.fail(
+        failure("FORBIDDEN", `${name} is reserved to administrators`, { requiredScope: "*" })
+      )
+    }
+    return Effect.mapError(access.authorize(principal, method.scope, name), toFailure)
+  }
+
+  const prepare = (method: Method, name: string, params: unknown, principal: Principal.Principal) =>
+    Effect.flatMap(authorize(method, name, principal), (permit) => {
+      const payload = method.decode(params)
+      return Either.isLeft(payload)
+        ? Effect.fail(payload.left)
+        : Effect.succeed([payload.right, method.contextFor(permit, principal)] as const)
+    })
+
+  const guarded = <A>(effect: Effect.Effect<A, GatewayFailure>, at: string) =>
+    Effect.catchAllCause(effect, (cause): Effect.Effect<A, GatewayFailure> => {
+      const failed = Cause.failureOption(cause)
+      if (Option.isSome(failed)) return Effect.fail(failed.value)
+      return Cause.isInterruptedOnly(cause) ? Effect.failCause(cause) : Effect.flatMap(opaque(cause, at), Effect.fail)
+    })
+
+  const unknownMethod = (name: string, principal: Principal.Principal) =>
+    Effect.zipRight(
+      Effect.mapError(access.authorize(principal, "run:read", name), toFailure),
+      Effect.fail(failure("METHOD_NOT_FOUND", `Unknown method: ${name}`))
+    )
+
+  return {
+    opaque,
+    authenticate: (presented) =>
+      Effect.catchAll(
+        access.authenticate(presented),
+        (error) => Effect.zipRight(Metric.increment(authFailures), Effect.fail(toFailure(error)))
+      ),
+    holds: (principal, method) => Effect.isSuccess(access.authorize(principal, scopes[method], method)),
+    call: (transport, name, params, principal) =>
+      Effect.suspend(() => {
+        if (name.length > limits.methodChars || !methodPattern.test(name)) {
+          return Effect.fail(invalidInput("method: is not a method name"))
+        }
+        const method = methods.get(name)
+        if (method === undefined) return unknownMethod(name, principal)
+        if (method === streaming) return Effect.fail(invalidRequest(`${name} is served over the WebSocket only`))
+        const { duration, error, ok } = method.metrics[transport]
+        const startedAt = performance.now()
+        return guarded(
+          Effect.flatMap(prepare(method, name, params, principal), ([payload, context]) =>
+            Effect.flatMap(Effect.provide(method.run(payload), context), method.encode)),
+          name
+        ).pipe(
+          Effect.onExit(({ _tag }) =>
+            Effect.sync(() => {
+              ;(_tag === "Success" ? ok : error).unsafeUpdate(1, [])
+              duration.unsafeUpdate((performance.now() - startedAt) / 1_000, [])
+            })
+          )
+        )
+      }),
+    stream: (params, principal) =>
+      Stream.unwrap(
+        Effect.map(
+          prepare(streaming, StreamRunEvents._tag, params, principal),
+          ([payload, context]) => Stream.provideContext(streaming.stream(payload), context)
+        )
+      ).pipe(
+        Stream.catchAllCause((cause) => Stream.fromEffect(guarded(Effect.failCause(cause), StreamRunEvents._tag)))
+      )
+  }
+}
+
+type Method = ReturnType<typeof makeMethod>
+
+/** One method with its schemas compiled. */
+const makeMethod = (rpc: Served, handlers: Context.Context<Rpc.ToHandler<GatewayRpc>>) => {
+  // The handler map of a group is keyed by `rpc.key`; its types are checked where the handlers are written.
+  const { context, handler } = handlers.unsafeMap.get(rpc.key) as Rpc.Handler<string>
+  const decodePayload = Schema.decodeUnknownEither(rpc.payloadSchema as Schema.Schema<unknown>)
+  const stream = RpcSchema.isStreamSchema(rpc.successSchema) ? rpc.successSchema : undefined
+  const errorSchema = (stream?.failure ?? rpc.errorSchema) as Schema.Schema<unknown>
+  const encodeSuccess = Schema.encodeEither((stream?.success ?? rpc.successSchema) as Schema.Schema<unknown>)
+  const options = { clientId: 0, headers: Headers.empty }
+
+  return {
+    rpc,
+    scope: scopeOf(rpc),
+    adminOnly: Option.isSome(Context.getOption(rpc.annotations, AdminOnly)),
+    metrics: { http: callMetrics("http", rpc._tag), ws: callMetrics("ws", rpc._tag) },
+    decode: (params: unknown): Either.Either<unknown, GatewayFailure> => {
+      if (!isObject(params)) return Either.left(invalidRequest("params: must be an object"))
+      const decoded = decodePayload(params)
+      return Either.mapLeft(decoded, (error) => decodeFailure(errorSchema, error))
+    },
+    contextFor: (permit: Permit, principal: Principal.Principal) =>
+      Context.add(context, Caller, { permit, actor: Principal.toActor(principal) }),
+    run: (payload: unknown) => handler(payload, options) as Effect.Effect<unknown, GatewayFailure, Caller>,
+    stream: (payload: unknown) =>
+      handler(payload, options) as Stream.Stream<Opened | StreamedEvent, GatewayFailure, Caller>,
+    encode: (answer: unknown) => {
+      const encoded = encodeSuccess(answer)
+      return Either.isLeft(encoded) ? Effect.die(encoded.left) : Effect.succeed(jsonText(encoded.right))
+    }
+  }
+}
+
+/** Token grants are the keys of the house: a scope for runs, however wide, does not open them. */
+const isAdministrator = ({ role, scopes }: Principal.Principal): boolean =>
+  role.toLowerCase() === "admin" || scopes.some((scope) => scope.trim() === "*")

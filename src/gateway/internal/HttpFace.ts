@@ -1,0 +1,135 @@
+import { Cause, Effect, Either } from "effect"
+import type { IncomingMessage, ServerResponse } from "node:http"
+import type { Engine } from "../../engine/index.ts"
+import { failure, type GatewayFailure, HealthAnswer } from "../contract.ts"
+import type { ServiceState } from "../ServiceState.ts"
+import { answerFailure, answerJson, answerNotFound, answerText, okFrame } from "./Answer.ts"
+import { answerSession } from "./BrowserSession.ts"
+import type { ConsoleFiles } from "./ConsoleFiles.ts"
+import { decode, isAllowedOrigin, isForeign, presentedBy } from "./Credentials.ts"
+import type { Dispatcher } from "./Dispatcher.ts"
+import { encodeWith } from "./encodeWith.ts"
+import { readBody } from "./HttpBody.ts"
+import { checkBounds, clipPrompt, invalidInput, invalidRequest, isObject, jsonText, parseJson } from "./Json.ts"
+import { limits } from "./Limits.ts"
+import { listWorkflows } from "./listWorkflows.ts"
+import { prometheusText } from "./Prometheus.ts"
+
+const rpcPrefix = "/v1/rpc/"
+const encodeHealth = encodeWith(HealthAnswer)
+
+export interface HttpFaceOptions {
+  readonly dispatcher: Dispatcher
+  readonly engine: Engine.Engine["Type"]
+  readonly state: ServiceState["Type"]
+  readonly console: ConsoleFiles
+  readonly allowedOrigins: ReadonlyArray<string>
+}
+
+type Serve = (request: IncomingMessage, response: ServerResponse) => Effect.Effect<void>
+
+/** The HTTP routes of the v1 wire (`wire-protocol.md` §1). Never fails: whatever goes wrong is answered. */
+export const makeHttpFace = ({ allowedOrigins, console, dispatcher, engine, state }: HttpFaceOptions): Serve => {
+  const authenticate = (request: IncomingMessage) => {
+    const { ambient, token } = presentedBy(request)
+    if (!isAllowedOrigin(request, allowedOrigins) || ambient && isForeign(request)) {
+      return Effect.fail(failure("UNAUTHORIZED", "Origin is not allowed"))
+    }
+    return dispatcher.authenticate(token)
+  }
+
+  /** A call: `named` is the method of the path, else the body names it. */
+  const rpc = (request: IncomingMessage, response: ServerResponse, named: string | undefined) => {
+    const given = request.headers["x-request-id"]
+    let id = typeof given === "string" && given.length <= limits.idChars ? given : undefined
+    const identified = () => id ??= crypto.randomUUID()
+    return Effect.flatMap(authenticate(request), (principal) =>
+      Effect.flatMap(readBody(request), (bytes) => {
+        const parsed = readCall(bytes, named)
+        if (Either.isLeft(parsed)) return Effect.fail(parsed.left)
+        const { method, params } = parsed.right
+        id = parsed.right.id ?? id
+        return dispatcher.call("http", method, params, principal)
+      })).pipe(
+        Effect.match({
+          onFailure: (failed) => answerFailure(response, identified(), failed),
+          onSuccess: (payload) => answerJson(response, 200, okFrame(identified(), payload))
+        })
+      )
+  }
+
+  const health = Effect.map(state.health, (answer) => encodeHealth({ ok: true, ...answer }))
+  const workflows = Effect.map(
+    listWorkflows(engine),
+    (rows) => jsonText({ workflows: rows.map(({ inputSchema: _, ...summary }) => summary) })
+  )
+
+  const route: Serve = (request, response) => {
+    const { method, url = "/" } = request
+    if (method === "POST") {
+      if (url.startsWith(rpcPrefix)) return rpc(request, response, decode(pathOf(url).slice(rpcPrefix.length)))
+      if (pathOf(url) === "/rpc") return rpc(request, response, undefined)
+      return Effect.sync(() => answerNotFound(response))
+    }
+    if (method !== "GET" && method !== "HEAD") return Effect.sync(() => answerNotFound(response))
+    // The exact target: `/health?x=1` is another one.
+    if (url === "/health") return Effect.map(health, (json) => answerJson(response, 200, json))
+    const path = pathOf(url)
+    switch (path) {
+      case "/metrics":
+        return Effect.map(
+          prometheusText,
+          (text) => answerText(response, 200, "text/plain; version=0.0.4; charset=utf-8", text)
+        )
+      case "/workflows":
+        return Effect.map(workflows, (json) => answerJson(response, 200, json))
+      case "/v1/auth/session":
+        return answerSession(dispatcher, request, response)
+      case "/":
+        return Effect.sync(() => answerText(response, 302, "text/plain", "", { Location: console.mountPath }))
+      default:
+        return Effect.sync(() => {
+          if (!console.answer(path, response)) answerNotFound(response)
+        })
+    }
+  }
+
+  return (request, response) =>
+    Effect.catchAllCause(route(request, response), (cause) =>
+      Cause.isInterruptedOnly(cause)
+        ? Effect.failCause(cause)
+        : Effect.map(
+          dispatcher.opaque(cause, "http"),
+          (failed) => answerFailure(response, crypto.randomUUID(), failed)
+        ))
+}
+
+const pathOf = (url: string): string => {
+  const query = url.indexOf("?")
+  return query === -1 ? url : url.slice(0, query)
+}
+
+interface Called {
+  readonly method: string
+  readonly params: unknown
+  readonly id: string | undefined
+}
+
+/** What a body asks for: with a `method` it is an envelope, without one it is the parameters. */
+const readCall = (bytes: Buffer, named: string | undefined): Either.Either<Called, GatewayFailure> => {
+  const parsed = parseJson(bytes)
+  if (Either.isLeft(parsed)) return Either.left(parsed.left)
+  const body = parsed.right
+  if (!isObject(body)) return Either.left(invalidRequest("body: must be a JSON object"))
+  const { id, method, params } = body
+  const enveloped = named === undefined || method !== undefined
+  const name = named ?? method
+  if (typeof name !== "string") return Either.left(invalidRequest("method: must be a string"))
+  const clipped = clipPrompt(enveloped ? params ?? {} : body)
+  const violation = checkBounds(clipped, "params")
+  if (violation !== undefined) return Either.left(invalidInput(violation))
+  if (id !== undefined && enveloped && (typeof id !== "string" || id.length > limits.idChars)) {
+    return Either.left(invalidInput(`id: must be a string of at most ${limits.idChars} characters`))
+  }
+  return Either.right({ method: name, params: clipped, id: typeof id === "string" ? id : undefined })
+}
