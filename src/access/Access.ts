@@ -1,4 +1,4 @@
-import { Clock, Context, Duration, Effect, Layer, Metric, Number, Option, Redacted } from "effect"
+import { Clock, Context, Duration, Effect, Layer, Metric, Number, Option, type Redacted } from "effect"
 import { Audit } from "../audit/index.ts"
 import { type Actor, actorName, Bounds, type CatalogScope, systemActor } from "../model/index.ts"
 import { Persistence, type PersistenceError } from "../persistence/index.ts"
@@ -75,7 +75,7 @@ export class Access extends Context.Tag("smithers-orchestrator/access/Access")<A
   readonly adminTokenFile: Option.Option<string>
 }>() {}
 
-/** How often the times of last use are written. */
+/** How long the times of last use are gathered before they are written. */
 const usesEvery = "1 minute"
 
 const authentications = (outcome: string) =>
@@ -127,7 +127,7 @@ const make = Effect.gen(function*() {
     })
   })
   yield* Effect.addFinalizer(() => writeUses)
-  yield* Effect.forkScoped(Effect.forever(Effect.zipRight(Effect.sleep(usesEvery), writeUses)))
+  yield* Effect.forkScoped(Effect.forever(Effect.zipRight(grants.used, Effect.delay(writeUses, usesEvery))))
 
   const find = Effect.fnUntraced(function*(tokenId: string) {
     const row = grants.get(tokenId) ?? Option.getOrUndefined(yield* queries.find(tokenId))

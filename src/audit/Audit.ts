@@ -41,8 +41,10 @@ const cutText = (text: string): string =>
   text.length <= Bounds.failureMessageChars ? text : `${text.slice(0, Bounds.failureMessageChars - 1)}…`
 
 const cutDetail = (detail: AuditDetail): AuditDetail =>
-  Record.map(detail, (value) =>
-    typeof value === "string" ? cutText(value) : Array.isArray(value) ? value.map(cutText) : value)
+  Record.map(
+    detail,
+    (value) => typeof value === "string" ? cutText(value) : Array.isArray(value) ? value.map(cutText) : value
+  )
 
 const append = (entry: AuditEntry): Write.Write<void> =>
   Write.map(() => undefined)(Write.run(insert, [
@@ -93,9 +95,10 @@ const make = Effect.gen(function*() {
       yield* persistence.write(append({ ...entry, atMs: yield* Clock.currentTimeMillis }))
     }),
     list: Effect.fn("Audit.list")(({ action, actor, afterId, limit, runId }) =>
-      page({ action, actor, afterId, runId, limit: Number.clamp(limit, { minimum: 0, maximum: Bounds.pageRows }) }).pipe(
-        PersistenceError.refail("Audit.list")
-      )
+      page({ action, actor, afterId, runId, limit: Number.clamp(limit, { minimum: 0, maximum: Bounds.pageRows }) })
+        .pipe(
+          PersistenceError.refail("Audit.list")
+        )
     )
   })
 })

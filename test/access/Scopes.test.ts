@@ -146,8 +146,11 @@ it("only strings that mean something are known", () => {
 })
 
 it("whoever hands on what they cover never lets anybody do what they cannot", () => {
-  fc.assert(fc.property(fc.array(anyWord), anyWord, anyScope, anyMethod, (held, scope, required, method) => {
-    fc.pre(covers(held, scope, methods))
-    if (allows([scope], required, method, methods)) assert.isTrue(allows(held, required, method, methods))
-  }), { numRuns: 2_000 })
+  fc.assert(
+    fc.property(fc.array(anyWord), anyWord, anyScope, anyMethod, (held, scope, required, method) => {
+      fc.pre(covers(held, scope, methods))
+      if (allows([scope], required, method, methods)) assert.isTrue(allows(held, required, method, methods))
+    }),
+    { numRuns: 2_000 }
+  )
 })

@@ -67,7 +67,11 @@ it.effect("an entry is committed with the change it is joined with, or not at al
     const persistence = yield* Persistence.Persistence
     const refused = yield* persistence.write(Write.all([
       audit.append(entry()),
-      Write.guard("UPDATE audit_migrations SET name = name WHERE migration_id = ?", [-1], () => "nothing there" as const)
+      Write.guard(
+        "UPDATE audit_migrations SET name = name WHERE migration_id = ?",
+        [-1],
+        () => "nothing there" as const
+      )
     ])).pipe(Effect.flip)
     assert.strictEqual(refused, "nothing there")
     assert.deepStrictEqual(yield* audit.list({ limit: 10 }), [])

@@ -36,6 +36,7 @@ export const makeGrants = (rows: ReadonlyArray<TokenRow>) => {
   const byId = new Map<string, Held>()
   /** When which token was used, since the last `takeUses`. */
   let uses = new Map<string, number>()
+  const used = Effect.unsafeMakeLatch(false)
 
   const put = (row: TokenRow) => {
     const { expiresAtMs, role, scopes, tokenId, userId } = row
@@ -76,16 +77,21 @@ export const makeGrants = (rows: ReadonlyArray<TokenRow>) => {
     },
     use: (held: Held, nowMs: number) => {
       uses.set(held.row.tokenId, nowMs)
+      used.unsafeOpen()
     },
     lastUse: (tokenId: string): number | undefined => uses.get(tokenId),
+    /** Waits until there are uses to take. */
+    used: used.await,
     /** What was used since the last call; `giveBack` what could not be written. */
     takeUses: (): ReadonlyArray<readonly [string, number]> => {
       const taken = [...uses]
       uses = new Map()
+      used.unsafeClose()
       return taken
     },
     giveBack: (taken: ReadonlyArray<readonly [string, number]>) => {
       uses = new Map([...taken, ...uses])
+      used.unsafeOpen()
     },
     /** The admin tokens that are alive and have no end set. */
     standingAdmins: (nowMs: number): ReadonlyArray<TokenRow> =>

@@ -41,13 +41,20 @@ export const ensureAdminToken = Effect.fnUntraced(function*(
         .map((row) => writes.revoke(row.tokenId, systemActor, nowMs))
     )
 
+  /** Nobody else changes grants while the service starts. */
+  const commit = <A>(unit: Write.Write<A, "AlreadyRevoked">) =>
+    persistence.write(unit).pipe(
+      Effect.catchIf((error) => error === "AlreadyRevoked", Effect.die),
+      Effect.asVoid
+    )
+
   const adopt = (secret: Redacted.Redacted) => {
     const row = adminRow(secret)
-    return Effect.asVoid(persistence.write(Write.all([writes.issue(row, systemActor), retireAllBut(row.tokenId)])))
+    return commit(Write.all([writes.issue(row, systemActor), retireAllBut(row.tokenId)]))
   }
 
   /** Leaves a grant that stands as it is, and only that one. */
-  const keep = (tokenId: string) => Effect.asVoid(persistence.write(retireAllBut(tokenId)))
+  const keep = (tokenId: string) => commit(retireAllBut(tokenId))
 
   const grantOf = (secret: Redacted.Redacted) => grants.find(sha256(Redacted.value(secret)))?.row
 
