@@ -5,6 +5,8 @@
  *                                            │
  *                                            └─ a unit fails: ROLLBACK, repeat with one SAVEPOINT a unit
  */
+export * as Backup from "./Backup.ts"
+export { BackupError } from "./BackupError.ts"
 export * as Migrations from "./Migrations.ts"
 export * as Persistence from "./Persistence.ts"
 export * as PersistenceConfig from "./PersistenceConfig.ts"

@@ -11,6 +11,7 @@ const createTable = Write.run(
   []
 )
 const insert = (k: string) => Write.run("INSERT INTO t (k) VALUES (?)", [k])
+const both = (...units: ReadonlyArray<Write.Write<unknown>>): Write.Write<unknown> => Write.all(units)
 const rename = (from: string, to: string) =>
   Write.guard("UPDATE t SET k = ? WHERE k = ?", [to, from], () => new NoSuchKey(from))
 
@@ -76,10 +77,10 @@ it.scoped("a unit of many statements is kept or undone as a whole", () =>
   Effect.gen(function*() {
     const persistence = yield* withTable
     const exits = yield* together(persistence, [
-      Write.all([insert("a"), insert("b")]),
-      Write.all([insert("c"), insert("a"), insert("d")])
+      both(insert("a"), insert("b")),
+      both(insert("c"), insert("a"), insert("d"))
     ])
-    assert.deepStrictEqual(exits[0], Exit.succeed([1, 1] as const))
+    assert.deepStrictEqual(exits[0], Exit.succeed<unknown>([1, 1]))
     assert.strictEqual(reasonOf(exits[1]!), "Constraint")
     assert.deepStrictEqual(yield* keys(persistence), ["a", "b"])
   }))
@@ -128,7 +129,7 @@ it.scoped("a constraint that speaks up at COMMIT fails its own unit only", () =>
     const exits = yield* together(persistence, [
       insert("a"),
       Write.run("INSERT INTO c (k) VALUES ('nowhere')", []),
-      Write.all([Write.run("INSERT INTO c (k) VALUES ('b')", []), insert("b")]),
+      both(Write.run("INSERT INTO c (k) VALUES ('b')", []), insert("b")),
       insert("c")
     ])
     assert.deepStrictEqual(exits.map(reasonOf), [undefined, "Constraint", undefined, undefined])
@@ -177,7 +178,7 @@ it.scoped("hooks are called in the order of the commits, before the callers resu
     const hooked: Array<string> = []
     const resumed: Array<string> = []
     const unit = (i: number) =>
-      (i % 7 === 3 ? Write.all([insert(`k${i}`), insert("k0")]) : insert(`k${i}`)).pipe(
+      (i % 7 === 3 ? both(insert(`k${i}`), insert("k0")) : both(insert(`k${i}`))).pipe(
         Write.tapCommitted(() => hooked.push(`k${i}`))
       )
     yield* Effect.forEach(

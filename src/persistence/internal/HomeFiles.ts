@@ -30,12 +30,13 @@ export const syncToDisk = (file: string) =>
   }))
 
 /**
- * Puts a restored database in place, if one waits. Safe to repeat: a crash at any point is mended by the next call.
+ * Puts a restored database in place, if one waits, and removes what a restore left that got less far. Safe to repeat: a crash at any point is mended by the next call.
  * The old database's side files go first, because SQLite would replay an old log into the new file. Under the lock only.
  */
 export const finishRestore = Effect.fnUntraced(function*(home: string) {
   const fs = yield* FileSystem.FileSystem
   const files = yield* homeFiles(home)
+  yield* fs.remove(files.staged, { force: true })
   if (!(yield* fs.exists(files.restored))) return
   yield* Effect.forEach(files.sideFiles, (file) => fs.remove(file, { force: true }), { discard: true })
   yield* syncToDisk(files.root)
