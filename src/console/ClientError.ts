@@ -4,9 +4,7 @@ import { type WireError } from "../gateway/contract.ts"
 /** The gateway understood the request and refused it. */
 export class Refused extends Schema.TaggedError<Refused>()("Refused", {
   code: Schema.String,
-  message: Schema.String,
-  /** The input member that the refusal is about, where the gateway names one. */
-  field: Schema.optional(Schema.String)
+  message: Schema.String
 }) {}
 
 /** The gateway cannot be reached, or the connection broke. */
@@ -28,8 +26,7 @@ export class NotUnderstood extends Schema.TaggedError<NotUnderstood>()("NotUnder
 
 export type ClientError = Refused | Unreachable | NotUnderstood
 
-export const refusal = ({ code, field, message }: WireError): Refused =>
-  new Refused({ code, message, ...(typeof field === "string" ? { field } : {}) })
+export const refusal = ({ code, message }: WireError): Refused => new Refused({ code, message })
 
 /** The token is unknown, revoked or expired: only signing in again helps. */
 export const endsSession = (error: ClientError): boolean => error._tag === "Refused" && error.code === "UNAUTHORIZED"

@@ -4,6 +4,7 @@ import { type RunEventRow } from "./Client.ts"
 export const eventTitle = ({ event, payload }: RunEventRow): string => {
   if (event === "approval.decided") return payload.approved === true ? "Approval granted" : "Approval denied"
   if (event === "run.completed" && typeof payload.status === "string") return `Run ${payload.status}`
+  if (event === "task.output") return "Node output"
   const words = event.replace(/([a-z])([A-Z])/g, "$1 $2").replace(/[._]/g, " ").toLowerCase()
   return words.charAt(0).toUpperCase() + words.slice(1)
 }
@@ -19,7 +20,9 @@ const isFailure = (value: unknown): value is { readonly message: string } =>
   typeof value === "object" && value !== null && "message" in value && typeof value.message === "string"
 
 /** What else the event says, on one line. */
-export const eventDetail = ({ event, payload }: RunEventRow): string => {
+export const eventDetail = (row: RunEventRow): string => {
+  const { payload } = row
+  const title = eventTitle(row)
   const { attempt, iteration, nodeId } = payload
   const node = typeof nodeId !== "string"
     ? []
@@ -27,7 +30,7 @@ export const eventDetail = ({ event, payload }: RunEventRow): string => {
   const turn = typeof attempt === "number" && attempt > 1 ? [`attempt ${attempt}`] : []
   const rest = Object.entries(payload)
     .filter(([key, value]) => !said.has(key) && value !== null && value !== undefined)
-    .filter(([key]) => !(event === "run.completed" && key === "status") && key !== "approved")
+    .filter(([key, value]) => key !== "approved" && !(key === "status" && title.endsWith(` ${String(value)}`)))
     .map(([key, value]) => key === "error" && isFailure(value) ? short(value.message) : `${key}: ${short(value)}`)
   return [...node, ...turn, ...rest].join(" · ")
 }

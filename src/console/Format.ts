@@ -38,3 +38,17 @@ export const clockTime = (ms: number): string => timeOfDay.format(ms)
 /** Text as it is, anything else as indented JSON: what a person can read in full. */
 export const readable = (value: unknown): string =>
   typeof value === "string" ? value : JSON.stringify(value, null, 2) ?? "nothing"
+
+const isText = (value: unknown): value is string => typeof value === "string" && value.trim().includes("\n")
+
+/** A value in the parts in which it reads best: members that hold several lines of text, each by itself, and the rest. */
+export const readableParts = (value: unknown): ReadonlyArray<readonly [name: string | undefined, text: string]> => {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return [[undefined, readable(value)]]
+  const members = Object.entries(value)
+  const rest = members.filter(([, member]) => !isText(member))
+  const texts = members.flatMap(([name, member]) => isText(member) ? [[name, member] as const] : [])
+  return [
+    ...rest.length > 0 || texts.length === 0 ? [[undefined, readable(Object.fromEntries(rest))] as const] : [],
+    ...texts
+  ]
+}

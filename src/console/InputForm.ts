@@ -3,7 +3,6 @@ import { Either, ParseResult, Schema } from "effect"
 /** One control of a launch form, made from a property of the workflow's input schema. */
 export interface Field {
   readonly name: string
-  readonly label: string
   readonly help: string | undefined
   readonly required: boolean
   readonly control:
@@ -22,7 +21,6 @@ export type FieldErrors = Readonly<Record<string, string>>
 
 const Property = Schema.Struct({
   type: Schema.optional(Schema.Unknown),
-  title: Schema.optional(Schema.String),
   description: Schema.optional(Schema.String),
   enum: Schema.optional(Schema.Array(Schema.Unknown)),
   minLength: Schema.optional(Schema.Number),
@@ -79,7 +77,6 @@ export const fieldsOf = (jsonSchema: unknown): ReadonlyArray<Field> | undefined 
       : written
     return {
       name,
-      label: property.title ?? name,
       help: property.description,
       required: required.includes(name),
       control: control(property)
@@ -127,6 +124,15 @@ export const readDraft = (
   return Either.right(Object.fromEntries(
     read.flatMap(([name, value]) => Either.isRight(value) && value.right !== undefined ? [[name, value.right]] : [])
   ))
+}
+
+const namedField = /^(?:input\.)?([^:\s]+): (.+)$/s
+
+/** Which field a refusal names (`input.repo: must exist`), and what it says of it. */
+export const fieldNamed = (fields: ReadonlyArray<Field>, message: string): FieldErrors => {
+  const [, path = "", problem = message] = namedField.exec(message) ?? []
+  const field = fields.find(({ name }) => path === name || path.startsWith(`${name}.`))
+  return field === undefined ? {} : { [field.name]: problem }
 }
 
 const JsonObject = Schema.parseJson(Schema.Record({ key: Schema.String, value: Schema.Unknown }))

@@ -1,5 +1,5 @@
 import { Context, Duration, Effect, Either, Layer, PubSub, Schedule, Stream, SubscriptionRef } from "effect"
-import { Client } from "./Client.ts"
+import { type Broadcast, Client } from "./Client.ts"
 import { type ClientError, endsSession } from "./ClientError.ts"
 
 /** Whether what is shown follows the service, and if not, why. */
@@ -43,30 +43,35 @@ export const reconnecting = Schedule.exponential("250 millis", 1.7).pipe(
 /** At least 0.3 s between two questions, and four times as long as the answer took. */
 const pauseAfter = (took: Duration.Duration) => Duration.max(Duration.times(took, 4), "300 millis")
 
-/** Nobody knows what was missed: everything may have changed. */
+/** What happened within a tenth of a second. After a reconnect nobody knows what was missed: anything may have changed. */
+type Changes = ReadonlyArray<Change> | typeof anything
 const anything = Symbol("anything")
+
+/** Each kind of event of each run once, however many there were. */
+const summary = (broadcasts: Iterable<Broadcast>): Changes => {
+  const changes = new Map<string, Change>()
+  for (const broadcast of broadcasts) {
+    if (broadcast._tag !== "Changed") return anything
+    changes.set(`${broadcast.event} ${broadcast.runId}`, broadcast)
+  }
+  return [...changes.values()]
+}
 
 export const layer = Layer.scoped(
   Live,
   Effect.gen(function*() {
     const client = yield* Client
     const connection = yield* SubscriptionRef.make<Connection>({ state: "connecting" })
-    const changes = yield* PubSub.unbounded<Change | typeof anything>()
+    const changes = yield* PubSub.unbounded<Changes>()
 
     yield* client.broadcast.pipe(
-      Stream.tap((broadcast) => {
-        switch (broadcast._tag) {
-          case "Hello":
-            return Effect.zipRight(
-              SubscriptionRef.set(connection, { state: "live", user: broadcast.user }),
-              changes.publish(anything)
-            )
-          case "Changed":
-            return changes.publish(broadcast)
-          case "Tick":
-            return changes.publish(anything)
-        }
-      }),
+      Stream.tap((broadcast) =>
+        broadcast._tag === "Hello"
+          ? SubscriptionRef.set(connection, { state: "live", user: broadcast.user })
+          : Effect.void
+      ),
+      Stream.groupedWithin(1_000, "100 millis"),
+      Stream.tap((broadcasts) => changes.publish(summary(broadcasts))),
       Stream.tapError((error) => SubscriptionRef.set(connection, { state: "reconnecting", reason: error.message })),
       Stream.retry(reconnecting),
       Stream.runDrain,
@@ -74,22 +79,33 @@ export const layer = Layer.scoped(
       Effect.forkScoped
     )
 
+    // A status is sometimes committed right after the event that tells of it: when things calm down, all ask once more.
+    yield* Stream.fromPubSub(changes).pipe(
+      Stream.filter((changes) => changes !== anything),
+      Stream.debounce("1 second"),
+      Stream.runForEach(() => changes.publish(anything)),
+      Effect.forkScoped
+    )
+
     const query = <A>(fetch: Effect.Effect<A, ClientError>, concerns: (change: Change) => boolean = () => true) =>
       Stream.fromPubSub(changes).pipe(
-        Stream.filter((change) => change === anything || concerns(change)),
+        Stream.filter((changes) => changes === anything || changes.some(concerns)),
         Stream.merge(Stream.succeed(anything)),
         Stream.buffer({ capacity: 1, strategy: "sliding" }),
         Stream.flatMap(() => Effect.timed(Effect.either(fetch))),
         Stream.flatMap(([took, answer]) =>
           Stream.concat(Stream.succeed(answer), Stream.drain(Stream.fromEffect(Effect.sleep(pauseAfter(took)))))
         ),
-        Stream.scan<Loaded<A>, Either.Either<A, ClientError>>({ value: undefined, error: undefined }, (before, answer) =>
-          Either.isRight(answer)
-            ? { value: answer.right, error: undefined }
-            : { value: before.value, error: answer.left }),
+        Stream.scan<Loaded<A>, Either.Either<A, ClientError>>(
+          { value: undefined, error: undefined },
+          (before, answer) =>
+            Either.isRight(answer)
+              ? { value: answer.right, error: undefined }
+              : { value: before.value, error: answer.left }
+        ),
         Stream.drop(1)
       )
 
-    return Live.of({ connection: connection.changes, changed: (runId) => changes.publish({ runId }), query })
+    return Live.of({ connection: connection.changes, changed: (runId) => changes.publish([{ runId }]), query })
   })
 )

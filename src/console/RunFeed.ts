@@ -2,7 +2,7 @@ import { Effect, Stream, SubscriptionRef } from "effect"
 import { ListEvents } from "../gateway/contract.ts"
 import { Client, type RunEventRow } from "./Client.ts"
 import { type ClientError } from "./ClientError.ts"
-import { reconnecting } from "./Live.ts"
+import { Live, reconnecting } from "./Live.ts"
 
 /** The latest events of a run, oldest first. */
 export interface Feed {
@@ -22,10 +22,14 @@ const append = (shown: ReadonlyArray<RunEventRow>, events: ReadonlyArray<RunEven
   return [...kept, ...events].slice(-feedPage)
 }
 
-/** The latest page of the journal, then every later event once: a broken connection goes on after the last one seen. */
-export const follow = (runId: string): Stream.Stream<Feed, ClientError, Client> =>
+/**
+ * The latest page of the journal, then every later event once: a broken connection goes on after the last one seen.
+ * Each event also counts as a change of the run, for some of them the broadcast does not tell.
+ */
+export const follow = (runId: string): Stream.Stream<Feed, ClientError, Client | Live> =>
   Stream.unwrap(Effect.gen(function*() {
     const client = yield* Client
+    const live = yield* Live
     const interrupted = yield* SubscriptionRef.make<ClientError | undefined>(undefined)
     let lastSeq: number | undefined = undefined
 
@@ -54,6 +58,7 @@ export const follow = (runId: string): Stream.Stream<Feed, ClientError, Client> 
 
     return events.pipe(
       Stream.groupedWithin(feedPage, "50 millis"),
+      Stream.tap(() => live.changed(runId)),
       Stream.scan<ReadonlyArray<RunEventRow>, Iterable<RunEventRow>>([], (shown, group) => append(shown, [...group])),
       Stream.zipLatestWith(interrupted.changes, (events, interrupted): Feed => ({ events, interrupted }))
     )

@@ -22,8 +22,7 @@ const decodeFrame = Schema.decodeUnknownEither(Schema.parseJson(ServerFrame))
 /** The gateway ticks every 15 s: a connection that stays silent for longer than this is dead. */
 const longestSilence = Duration.seconds(45)
 
-const address = () =>
-  `${window.location.protocol === "https:" ? "wss:" : "ws:"}//${window.location.host}${boot.wsPath}`
+const address = () => `${window.location.protocol === "https:" ? "wss:" : "ws:"}//${window.location.host}${boot.wsPath}`
 
 /** One WebSocket from open to close: never ends by itself, fails when the gateway refuses or the connection breaks. */
 export const converse = ({ request, subscribe, token }: Conversation): Stream.Stream<Incoming, ClientError> =>
@@ -65,5 +64,5 @@ export const converse = ({ request, subscribe, token }: Conversation): Stream.St
           socket.close()
         })
     ), { bufferSize: "unbounded" }).pipe(
-    Stream.timeoutFail(() => new Unreachable({ reason: "no sign of life" }), longestSilence)
-  )
+      Stream.timeoutFail(() => new Unreachable({ reason: "no sign of life" }), longestSilence)
+    )

@@ -240,7 +240,6 @@ export const decideAtom = Atom.family((_approvalId: string) =>
         nodeId,
         iteration,
         approved,
-        decision: { approved },
         payloadSha256,
         ...(note.trim() === "" ? {} : { note: note.trim() })
       }
@@ -249,4 +248,3 @@ export const decideAtom = Atom.family((_approvalId: string) =>
     })
   )
 )
-

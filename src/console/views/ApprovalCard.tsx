@@ -3,10 +3,11 @@ import { useId, useState } from "react"
 import { type ApprovalRow } from "../../gateway/contract.ts"
 import { Bounds } from "../../model/index.ts"
 import { useAction } from "../Action.ts"
-import { age, moment, readable } from "../Format.ts"
+import { age, moment } from "../Format.ts"
 import { nowAtom } from "../Now.ts"
 import { approvalId, decideAtom } from "../State.ts"
 import { Problem } from "./Problem.tsx"
+import { Value } from "./Value.tsx"
 
 /** What waits for a person's decision, in full, and the decision. */
 export const ApprovalCard = ({ approval }: { readonly approval: ApprovalRow }) => {
@@ -50,8 +51,8 @@ export const ApprovalCard = ({ approval }: { readonly approval: ApprovalRow }) =
         </dl>
       </div>
       <div className="section stack">
-        <h3 id={`${id}-payload`}>What will be approved</h3>
-        <pre className="payload" tabIndex={0} aria-labelledby={`${id}-payload`}>{readable(approval.payload)}</pre>
+        <h3>What will be approved</h3>
+        <Value name="What will be approved" of={approval.payload} tall />
         <p className="muted break">
           SHA-256 <span className="mono">{approval.payloadSha256}</span>: your decision holds for exactly this content.
         </p>

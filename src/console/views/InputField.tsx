@@ -56,8 +56,8 @@ export const InputField = ({ error, field, onChange, value }: {
   })()
   const label = (
     <label htmlFor={id}>
-      {field.label}
-      {field.required || field.control.kind === "boolean" ? null : <span className="optional"> (optional)</span>}
+      {field.name}
+      {field.required || field.control.kind === "boolean" ? null : <span className="optional">(optional)</span>}
     </label>
   )
   const check = field.control.kind === "boolean"
@@ -69,7 +69,7 @@ export const InputField = ({ error, field, onChange, value }: {
       {field.help === undefined ? null : <p className="help" id={`${id}-help`}>{field.help}</p>}
       {error === undefined ? null : (
         <p className="problem" id={`${id}-error`}>
-          {field.label} {error}
+          {field.name} {error}
         </p>
       )}
     </div>

@@ -3,7 +3,15 @@ import { Either } from "effect"
 import { type FormEvent, useEffect, useMemo, useRef, useState } from "react"
 import { type WorkflowRow } from "../../gateway/contract.ts"
 import { useAction } from "../Action.ts"
-import { type Draft, type FieldErrors, fieldsOf, readDraft, readJsonInput } from "../InputForm.ts"
+import {
+  type Draft,
+  type Field,
+  type FieldErrors,
+  fieldNamed,
+  fieldsOf,
+  readDraft,
+  readJsonInput
+} from "../InputForm.ts"
 import { launchAtom } from "../State.ts"
 import { InputField } from "./InputField.tsx"
 import { Problem } from "./Problem.tsx"
@@ -11,6 +19,13 @@ import { Problem } from "./Problem.tsx"
 /** 128 random bits; `crypto.randomUUID` is missing where the page came over plain HTTP from another host. */
 const freshKey = () =>
   Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("")
+
+const jsonField: Field = {
+  name: "input",
+  help: "One JSON object.",
+  required: true,
+  control: { kind: "json" }
+}
 
 /** The same input sent again, because the answer to the first got lost, is the same launch. */
 const useIdempotencyKey = () => {
@@ -34,12 +49,12 @@ export const LaunchForm = ({ workflow }: { readonly workflow: WorkflowRow }) => 
   const form = useRef<HTMLFormElement>(null)
 
   const refused = submitted ? launch.error : undefined
-  const refusedField = refused?._tag === "Refused" ? refused.field : undefined
-  const errorOf = (name: string) => errors[name] ?? (refusedField === name ? refused?.message : undefined)
+  const named = useMemo(() => fieldNamed(fields ?? [jsonField], refused?.message ?? ""), [fields, refused])
+  const errorOf = ({ name }: Field) => errors[name] ?? named[name]
 
   useEffect(() => {
     form.current?.querySelector<HTMLElement>("[aria-invalid=true]")?.focus()
-  }, [errors, refusedField])
+  }, [errors, named])
 
   const onSubmit = (event: FormEvent) => {
     event.preventDefault()
@@ -57,15 +72,9 @@ export const LaunchForm = ({ workflow }: { readonly workflow: WorkflowRow }) => 
       {fields === undefined
         ? (
           <InputField
-            field={{
-              name: "input",
-              label: "Input",
-              help: "One JSON object.",
-              required: true,
-              control: { kind: "json" }
-            }}
+            field={jsonField}
             value={text}
-            error={errorOf("input")}
+            error={errorOf(jsonField)}
             onChange={(value) => {
               setText(String(value))
             }}
@@ -76,13 +85,13 @@ export const LaunchForm = ({ workflow }: { readonly workflow: WorkflowRow }) => 
             key={field.name}
             field={field}
             value={draft[field.name]}
-            error={errorOf(field.name)}
+            error={errorOf(field)}
             onChange={(value) => {
               setDraft((before) => ({ ...before, [field.name]: value }))
             }}
           />
         ))}
-      <Problem error={refused} />
+      {Object.keys(named).length === 0 ? <Problem error={refused} /> : null}
       <div className="buttons">
         <button type="submit" className="button primary" disabled={launch.busy}>
           {launch.busy ? "Launching…" : "Launch"}

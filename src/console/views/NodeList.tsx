@@ -2,11 +2,12 @@ import { useAtom } from "@effect-atom/atom-react"
 import { useMemo, useState } from "react"
 import { type NodeStateRow } from "../../gateway/contract.ts"
 import { useAction } from "../Action.ts"
-import { duration, readable } from "../Format.ts"
+import { duration } from "../Format.ts"
 import { inReadingOrder } from "../NodeTree.ts"
 import { nodeOutputAtom, nodesAtom, retryAtom, useLoaded } from "../State.ts"
 import { Problem } from "./Problem.tsx"
 import { Status } from "./Status.tsx"
+import { Value } from "./Value.tsx"
 
 const pageRows = 200
 
@@ -18,7 +19,7 @@ const Output = ({ node, runId }: { readonly runId: string; readonly node: NodeSt
   if (error !== undefined) return <Problem error={error} />
   if (value === undefined) return <p className="muted">Loading…</p>
   if (value.status !== "produced") return <p className="muted">No output.</p>
-  return <pre className="payload short" tabIndex={0} aria-label={`Output of ${nodeId}`}>{readable(value.row)}</pre>
+  return <Value name={`Output of ${nodeId}`} of={value.row} />
 }
 
 const Retry = ({ node, runId }: { readonly runId: string; readonly node: NodeStateRow }) => {

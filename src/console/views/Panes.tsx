@@ -8,13 +8,13 @@ export const Panes = ({ children, list, selected }: {
   readonly children: ReactNode
 }) => {
   const detail = useRef<HTMLDivElement>(null)
+  const before = useRef(selected)
 
   // Where the detail takes the list's place, the focus has to go with it.
   useEffect(() => {
-    const focused = document.activeElement
-    if (selected !== undefined && (focused === document.body || focused?.checkVisibility() === false)) {
-      detail.current?.focus({ preventScroll: true })
-    }
+    const hidden = document.activeElement?.checkVisibility() !== true || document.activeElement === document.body
+    if (selected !== undefined && selected !== before.current && hidden) detail.current?.focus({ preventScroll: true })
+    before.current = selected
   }, [selected])
 
   return (

@@ -1,9 +1,9 @@
 import { useAtom, useAtomSet, useAtomValue } from "@effect-atom/atom-react"
 import { useEffect, useRef, useState } from "react"
-import { useAction } from "../Action.ts"
-import { age, duration, moment, readable } from "../Format.ts"
 import { type RunDetail } from "../../gateway/contract.ts"
 import { terminalStatuses } from "../../model/index.ts"
+import { useAction } from "../Action.ts"
+import { age, duration, moment } from "../Format.ts"
 import { nowAtom } from "../Now.ts"
 import { announcementAtom, approvalId, runApprovalsAtom, runAtom, steerAtom, useLoaded } from "../State.ts"
 import { ApprovalCard } from "./ApprovalCard.tsx"
@@ -12,6 +12,7 @@ import { Link } from "./Link.tsx"
 import { NodeList } from "./NodeList.tsx"
 import { Problem } from "./Problem.tsx"
 import { Status, statusWord } from "./Status.tsx"
+import { Value } from "./Value.tsx"
 
 const blockedOn = ({ runState: { blocked } }: RunDetail): string | undefined => {
   switch (blocked?.kind) {
@@ -48,14 +49,24 @@ const Steering = ({ run }: { readonly run: RunDetail }) => {
     <div className="stack">
       <div className="buttons" role="group" aria-label="Run">
         {run.status === "running"
-          ? button(pausing ? "Pausing…" : "Pause", () => {
-            steer.run("pause")
-          }, "", pausing || stopping)
+          ? button(
+            pausing ? "Pausing…" : "Pause",
+            () => {
+              steer.run("pause")
+            },
+            "",
+            pausing || stopping
+          )
           : null}
         {run.status === "paused" || run.hold !== null
-          ? button("Resume", () => {
-            steer.run("resume")
-          }, "primary", stopping)
+          ? button(
+            "Resume",
+            () => {
+              steer.run("resume")
+            },
+            "primary",
+            stopping
+          )
           : null}
         {cancelling && !stopping
           ? (
@@ -69,9 +80,14 @@ const Steering = ({ run }: { readonly run: RunDetail }) => {
               })}
             </>
           )
-          : button(stopping ? "Cancelling…" : "Cancel run", () => {
-            setCancelling(true)
-          }, "danger", stopping)}
+          : button(
+            stopping ? "Cancelling…" : "Cancel run",
+            () => {
+              setCancelling(true)
+            },
+            "danger",
+            stopping
+          )}
       </div>
       <Problem error={steer.error} />
     </div>
@@ -120,11 +136,15 @@ const Head = ({ run }: { readonly run: RunDetail }) => {
           </div>
           <div>
             <dt>Launched</dt>
-            <dd><Age since={run.createdAtMs} /></dd>
+            <dd>
+              <Age since={run.createdAtMs} />
+            </dd>
           </div>
           <div>
-            <dt>{run.finishedAtMs === null ? "Running for" : "Took"}</dt>
-            <dd><Took run={run} /></dd>
+            <dt>{run.finishedAtMs === null ? "So far" : "Took"}</dt>
+            <dd>
+              <Took run={run} />
+            </dd>
           </div>
           <div>
             <dt>Steps</dt>
@@ -133,7 +153,9 @@ const Head = ({ run }: { readonly run: RunDetail }) => {
           {run.parentRunId === null ? null : (
             <div>
               <dt>Started by run</dt>
-              <dd><Link to={{ page: "runs", runId: run.parentRunId }}>{run.parentRunId}</Link></dd>
+              <dd>
+                <Link to={{ page: "runs", runId: run.parentRunId }}>{run.parentRunId}</Link>
+              </dd>
             </div>
           )}
         </dl>
@@ -142,11 +164,13 @@ const Head = ({ run }: { readonly run: RunDetail }) => {
   )
 }
 
-const Value = ({ name, value }: { readonly name: string; readonly value: unknown }) => (
+const ValueCard = ({ name, value }: { readonly name: string; readonly value: unknown }) => (
   <section className="card" aria-label={name}>
-    <div className="section-head"><h3>{name}</h3></div>
-    <div className="section">
-      <pre className="payload short" tabIndex={0} aria-label={name}>{readable(value)}</pre>
+    <div className="section-head">
+      <h3>{name}</h3>
+    </div>
+    <div className="section stack">
+      <Value name={name} of={value} />
     </div>
   </section>
 )
@@ -175,10 +199,10 @@ export const RunView = ({ runId }: { readonly runId: string }) => {
         <>
           <Head run={run} />
           {approvals.map((approval) => <ApprovalCard key={approvalId(approval)} approval={approval} />)}
-          {run.status === "finished" ? <Value name="Result" value={run.output} /> : null}
+          {run.status === "finished" ? <ValueCard name="Result" value={run.output} /> : null}
           <NodeList runId={runId} retriable={run.status === "failed"} />
           <EventList runId={runId} />
-          <Value name="Input" value={run.input} />
+          <ValueCard name="Input" value={run.input} />
         </>
       )}
     </>

@@ -1,6 +1,6 @@
+import { Panes } from "./Panes.tsx"
 import { RunList } from "./RunList.tsx"
 import { RunView } from "./RunView.tsx"
-import { Panes } from "./Panes.tsx"
 
 export const RunsPage = ({ runId }: { readonly runId: string | undefined }) => (
   <Panes list={<RunList selected={runId} />} selected={runId}>
