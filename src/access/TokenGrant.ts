@@ -2,7 +2,7 @@ import { Schema } from "effect"
 import { TimestampMs } from "../model/index.ts"
 
 /** Names a grant: the first 16 hexadecimal characters of the SHA-256 of its secret. */
-export const TokenId = Schema.String.pipe(
+const TokenId = Schema.String.pipe(
   Schema.pattern(/^[0-9a-f]{16}$/),
   Schema.annotations({ identifier: "TokenId" })
 )

@@ -2,8 +2,7 @@ import { Schema } from "effect"
 import { Actor, TimestampMs } from "../model/index.ts"
 
 /** How the operation ended: done, refused by a rule, or failed on the way. */
-export const AuditOutcome = Schema.Literal("ok", "refused", "failed")
-export type AuditOutcome = typeof AuditOutcome.Type
+const AuditOutcome = Schema.Literal("ok", "refused", "failed")
 
 /** What else there is to say: flat, small, never a secret, never a payload. */
 export const AuditDetail = Schema.Record({

@@ -27,8 +27,8 @@ it.effect("guarantee 6: no secret is in the database, its write-ahead log, or an
     yield* access.revoke(rotated.grant.tokenId, systemActor)
 
     const { sql } = persistence
-    const tables = yield* sql<{ name: string }>`SELECT name FROM sqlite_master WHERE type = 'table'`
-    const cells = (yield* Effect.forEach(tables, ({ name }) => sql.unsafe(`SELECT * FROM "${name}"`))).flat()
+    const tables = yield* sql`SELECT name FROM sqlite_master WHERE type = 'table'`
+    const cells = (yield* Effect.forEach(tables, ({ name }) => sql.unsafe(`SELECT * FROM "${String(name)}"`))).flat()
       .flatMap((row) => Object.values(row as object).map(String))
     const bytes = yield* Effect.forEach(
       (yield* fs.readDirectory(persistence.home)).filter((name) => name !== "admin-token"),

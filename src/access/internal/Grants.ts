@@ -5,14 +5,14 @@ import { tokenIdOf } from "./TokenFormat.ts"
 import type { TokenRow } from "./TokenTable.ts"
 
 /** A grant in memory. */
-export interface Held {
+interface Held {
   row: TokenRow
   readonly principal: Principal
   /** Completed, and replaced, when the row changes. */
   changed: Deferred.Deferred<void>
 }
 
-export type End = "revoked" | "expired"
+type End = "revoked" | "expired"
 
 /** How the grant has ended by now; null while it is alive. */
 export const endOf = (grant: TokenGrant, nowMs: number): End | null => {

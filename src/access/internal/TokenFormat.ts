@@ -29,7 +29,7 @@ export const generate: Effect.Effect<Redacted.Redacted> = Effect.sync(() => {
 })
 
 /** Whether the text is, checksum included, what `generate` makes. */
-export const isWellFormed = (text: string): boolean =>
+const isWellFormed = (text: string): boolean =>
   shape.test(text) && checksum(text.slice(0, bodyChars)) === text.slice(bodyChars + 1)
 
 /** Whether a secret stands anywhere in the text: nobody means to store that. */
