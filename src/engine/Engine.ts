@@ -1,8 +1,27 @@
-import { Context, type Effect } from "effect"
-import type { RunStore } from "../journal/index.ts"
-import type { Actor, Approval, Run, StartedBy } from "../model/index.ts"
-import type { PersistenceError } from "../persistence/index.ts"
-import type { DecisionRefused, InvalidInput, NodeNotFound, RunConflict, WorkflowNotFound } from "./EngineError.ts"
+import { Clock, Context, DateTime, Effect, JSONSchema, Layer, Option, ParseResult, Schema } from "effect"
+import { randomUUID } from "node:crypto"
+import { Audit, type AuditDetail } from "../audit/index.ts"
+import { Journal, RunStore } from "../journal/index.ts"
+import {
+  type Actor,
+  actorName,
+  type Approval,
+  ApprovalOutcome,
+  Bounds,
+  IdempotencyKey,
+  type Run,
+  RunId,
+  type StartedBy,
+  terminalStatuses
+} from "../model/index.ts"
+import { Persistence, type PersistenceError, Write } from "../persistence/index.ts"
+import { ApprovalStore } from "./ApprovalStore.ts"
+import { completion } from "./DurableWait.ts"
+import { DecisionRefused, InvalidInput, NodeNotFound, RunConflict, type WorkflowNotFound } from "./EngineError.ts"
+import { codecOf } from "./internal/Codec.ts"
+import { type Definition, schemasOf } from "./internal/WorkflowEngineAdapter.ts"
+import { ModuleRevision, Runner } from "./Runner.ts"
+import { TimerStore } from "./TimerStore.ts"
 
 export interface LaunchOptions {
   readonly workflow: string
@@ -130,3 +149,354 @@ export class Engine extends Context.Tag("smithers-orchestrator/engine/Engine")<
     readonly awaitEnd: (runId: string) => Effect.Effect<Run, RunStore.RunNotFound | PersistenceError>
   }
 >() {}
+
+/** What a workflow is called in lists; annotate a workflow with them. */
+export class Title extends Context.Reference<Title>()("smithers-orchestrator/engine/Title", {
+  defaultValue: (): string | null => null
+}) {}
+
+export class Description extends Context.Reference<Description>()("smithers-orchestrator/engine/Description", {
+  defaultValue: (): string | null => null
+}) {}
+
+const isRunId = Schema.is(RunId)
+const isIdempotencyKey = Schema.is(IdempotencyKey)
+const encodeDecision = Schema.encodeUnknown(Schema.parseJson())
+const outcomeCodec = codecOf(ApprovalOutcome)
+
+const bounded = (field: string, text: string, bound: number) =>
+  Buffer.byteLength(text) <= bound
+    ? Effect.void
+    : new InvalidInput({ field, problem: `has ${Buffer.byteLength(text)} bytes, at most ${bound} are accepted` })
+
+/** A value outside of its schema, named by its path. */
+const invalid = (field: string) => (error: ParseResult.ParseError) => {
+  const [issue] = ParseResult.ArrayFormatter.formatErrorSync(error)
+  return new InvalidInput({
+    field: [field, ...(issue?.path ?? [])].map(String).join("."),
+    problem: issue?.message ?? error.message
+  })
+}
+
+const make = Effect.gen(function*() {
+  const persistence = yield* Persistence.Persistence
+  const journal = yield* Journal.Journal
+  const runs = yield* RunStore.RunStore
+  const approvals = yield* ApprovalStore
+  const timers = yield* TimerStore
+  const audit = yield* Audit.Audit
+  const runner = yield* Runner
+
+  const operated = (
+    atMs: number,
+    actor: Actor,
+    action: string,
+    target: string,
+    runId: string,
+    detail: AuditDetail = {}
+  ) => audit.append({ atMs, actor, action, target, runId, outcome: "ok", reason: null, detail })
+
+  const info = ({ workflow }: Definition): WorkflowInfo => ({
+    key: workflow.name,
+    title: Context.get(workflow.annotations, Title),
+    description: Context.get(workflow.annotations, Description),
+    inputSchema: Option.getOrNull(Option.liftThrowable(() => JSONSchema.make(schemasOf(workflow).payload))()),
+    moduleRevision: Context.get(workflow.annotations, ModuleRevision)
+  })
+
+  const launch = (options: LaunchOptions) =>
+    Effect.gen(function*() {
+      const definition = yield* runner.definition(options.workflow)
+      if (options.runId !== undefined && !isRunId(options.runId)) {
+        return yield* new InvalidInput({
+          field: "runId",
+          problem: "must be 1 to 64 characters of A-Z a-z 0-9 _ . - and not start with a dot"
+        })
+      }
+      if (options.idempotencyKey !== undefined && !isIdempotencyKey(options.idempotencyKey)) {
+        return yield* new InvalidInput({ field: "idempotencyKey", problem: "must have 1 to 256 characters" })
+      }
+      const codec = codecOf(schemasOf(definition.workflow).payload)
+      const payload = yield* Effect.mapError(
+        Schema.decodeUnknown(schemasOf(definition.workflow).payload)(options.input),
+        invalid("input")
+      )
+      const inputJson = (yield* Effect.mapError(codec.encode(payload), invalid("input"))) ?? "{}"
+      yield* bounded("input", inputJson, Bounds.runInputBytes)
+      const runId = options.runId ?? randomUUID()
+      const key = options.idempotencyKey ?? null
+      return yield* runner.launch({
+        runId,
+        parentRunId: null,
+        workflow: options.workflow,
+        inputJson,
+        idempotencyKey: key,
+        actor: options.actor,
+        startedBy: options.startedBy ?? null,
+        moduleRevision: Context.get(definition.workflow.annotations, ModuleRevision),
+        createdAtMs: yield* Clock.currentTimeMillis,
+        payload
+      }, definition).pipe(
+        Effect.as<Launched>({ runId, workflow: options.workflow, existing: false }),
+        Effect.catchTag("RunExists", () =>
+          Effect.gen(function*() {
+            const earlier = key === null ? Option.none() : yield* runs.findByIdempotencyKey(options.workflow, key)
+            if (Option.isSome(earlier) && (options.runId === undefined || options.runId === earlier.value.runId)) {
+              return { runId: earlier.value.runId, workflow: options.workflow, existing: true }
+            }
+            return yield* new RunConflict({ runId, reason: "Exists", status: null })
+          }))
+      )
+    })
+
+  const blockedBy = (run: Run): Effect.Effect<Blocked | null, PersistenceError> =>
+    Effect.gen(function*() {
+      if (!run.status.startsWith("waiting-")) return null
+      const waiting = Option.getOrUndefined(yield* runs.waitingNode(run.runId))
+      if (waiting === undefined) return null
+      const { nodeId, state, updatedAtMs } = waiting
+      if (state === "waiting-approval") return { kind: "approval", nodeId, requestedAtMs: updatedAtMs }
+      if (state !== "waiting-timer") return { kind: "event", nodeId }
+      const timer = yield* timers.ofRun(run.runId)
+      return { kind: "timer", nodeId, wakeAtMs: timer?.firesAtMs ?? updatedAtMs }
+    })
+
+  const view = (runId: string) =>
+    Effect.gen(function*() {
+      const run = yield* runs.get(runId)
+      return { run, summary: yield* runs.summary(runId), blocked: yield* blockedBy(run) }
+    })
+
+  const refuseEnded = (run: Run) =>
+    terminalStatuses.has(run.status)
+      ? new RunConflict({ runId: run.runId, reason: "NotActive", status: run.status })
+      : Effect.void
+
+  const cancel = (runId: string, actor: Actor): Effect.Effect<
+    CancelOutcome,
+    RunStore.RunNotFound | RunConflict | PersistenceError
+  > =>
+    Effect.gen(function*() {
+      const run = yield* runs.get(runId)
+      if (run.status === "cancelled") return { runId, outcome: "already-cancelled" as const }
+      yield* refuseEnded(run)
+      const now = yield* Clock.currentTimeMillis
+      const requested = [
+        runs.requestCancel(runId, now),
+        journal.append({ runId, type: "RunCancelRequested", timestampMs: now, data: { by: actorName(actor) } }),
+        operated(now, actor, "run.cancel", runId, runId)
+      ]
+      yield* persistence.write(Write.all(requested))
+      const executing = runner.stop(runId, { _tag: "Cancel" })
+      if (!executing) yield* runner.endCancelled(runId)
+      for (const child of yield* runs.list({ parentRunId: runId, limit: Bounds.pageRows })) {
+        if (!terminalStatuses.has(child.status)) {
+          yield* Effect.catchTags(cancel(child.runId, actor), {
+            RunNotFound: () => Effect.void,
+            RunConflict: () => Effect.void
+          })
+        }
+      }
+      return { runId, outcome: executing ? "requested" as const : "cancelled" as const }
+    })
+
+  const pause = (runId: string, actor: Actor) =>
+    Effect.gen(function*() {
+      const run = yield* runs.get(runId)
+      if (run.status !== "running") {
+        return yield* new RunConflict({ runId, reason: "NotActive", status: run.status })
+      }
+      const now = yield* Clock.currentTimeMillis
+      yield* persistence.write(Write.all([
+        runs.requestPause(runId, now),
+        journal.append({ runId, type: "RunPauseRequested", timestampMs: now, data: { by: actorName(actor) } })
+      ]))
+      runner.holdSteps(runId)
+    })
+
+  /** Puts an ended, paused or held run back to work under the same id. */
+  const restart = (
+    runId: string,
+    actor: Actor,
+    action: string,
+    units: (now: number) => ReadonlyArray<Write.Write<unknown>>
+  ) =>
+    Effect.gen(function*() {
+      const now = yield* Clock.currentTimeMillis
+      yield* persistence.write(Write.all([
+        ...units(now),
+        runs.setStatus(runId, "running", {
+          hold: null,
+          error: null,
+          finishedAtMs: null,
+          resumesWithoutProgress: 0,
+          pauseRequestedAtMs: null,
+          cancelRequestedAtMs: null
+        }),
+        journal.append({ runId, type: "RunStatusChanged", timestampMs: now, data: { status: "running", by: actorName(actor) } }),
+        operated(now, actor, action, runId, runId)
+      ]))
+      yield* Effect.catchTag(runner.resume(runId), "StaleEpoch", () => Effect.void)
+    })
+
+  const resume = (runId: string, actor: Actor) =>
+    Effect.gen(function*() {
+      const run = yield* runs.get(runId)
+      if (terminalStatuses.has(run.status)) return false
+      yield* runner.definition(run.workflow)
+      if (run.status === "paused") {
+        yield* restart(runId, actor, "run.resume", () => [])
+      } else {
+        runner.releaseSteps(runId)
+        yield* Effect.catchTag(runner.resume(runId), "StaleEpoch", () => Effect.void)
+      }
+      return true
+    })
+
+  const retry = (options: {
+    readonly runId: string
+    readonly nodeId: string
+    readonly iteration: number
+    readonly resetDependents: boolean
+    readonly actor: Actor
+  }) =>
+    Effect.gen(function*() {
+      const { actor, iteration, nodeId, runId } = options
+      const run = yield* runs.get(runId)
+      if (runner.isActive(runId) || run.status === "finished") {
+        return yield* new RunConflict({ runId, reason: "Active", status: run.status })
+      }
+      yield* runner.definition(run.workflow)
+      const nodes = yield* runs.nodes(runId)
+      const failed = nodes.filter(({ state }) => state === "failed" || state === "cancelled")
+      const target = nodes.find((node) => node.nodeId === nodeId && node.iteration === iteration)
+      if (target === undefined) return yield* new NodeNotFound({ runId, nodeId, iteration })
+      if (!failed.includes(target)) {
+        return yield* new RunConflict({ runId, reason: "NotFailed", status: target.state })
+      }
+      const reset = options.resetDependents ? failed : [target]
+      yield* restart(runId, actor, "run.retry", (now) =>
+        reset.flatMap((node) => [
+          runs.resetNode(runId, node.nodeId, node.iteration, now),
+          journal.append({
+            runId,
+            type: "RetryTaskStarted",
+            timestampMs: now,
+            nodeId: node.nodeId,
+            iteration: node.iteration
+          })
+        ]))
+      return reset.map((node) => node.nodeId)
+    })
+
+  const decide = (decision: Decision) =>
+    Effect.gen(function*() {
+      const { actor, iteration, nodeId, runId } = decision
+      yield* bounded("note", decision.note ?? "", Bounds.noteChars)
+      yield* runs.get(runId)
+      const at = { runId, nodeId, iteration }
+      const asked = Option.getOrUndefined(yield* approvals.find(runId, nodeId, iteration))
+      if (asked === undefined || asked.status === "cancelled") {
+        return yield* new DecisionRefused({ ...at, reason: "NotWaiting", status: null })
+      }
+      if (asked.status !== "requested") {
+        return yield* new DecisionRefused({ ...at, reason: "AlreadyDecided", status: asked.status })
+      }
+      if (asked.allowedUsers.length > 0 && (actor.userId === null || !asked.allowedUsers.includes(actor.userId))) {
+        return yield* new DecisionRefused({ ...at, reason: "NotAllowed", status: null })
+      }
+      if (decision.payloadSha256 !== undefined && decision.payloadSha256 !== asked.payloadSha256) {
+        return yield* new DecisionRefused({ ...at, reason: "PayloadChanged", status: null })
+      }
+      const now = yield* Clock.currentTimeMillis
+      const decidedBy = actorName(actor)
+      const note = decision.note ?? null
+      const decisionJson = decision.value === undefined
+        ? null
+        : yield* Effect.mapError(encodeDecision(decision.value), invalid("decision"))
+      yield* bounded("decision", decisionJson ?? "", Bounds.runInputBytes)
+      const outputJson = yield* Effect.orDie(outcomeCodec.encode({
+        approved: decision.approved,
+        note,
+        decidedBy,
+        decidedAt: DateTime.formatIso(DateTime.unsafeMake(now)),
+        ...(decision.value === undefined ? {} : { value: decision.value })
+      }))
+      const raced = () => new DecisionRefused({ ...at, reason: "AlreadyDecided", status: null })
+      yield* persistence.write(Write.all([
+        approvals.decide({
+          ...at,
+          payloadSha256: asked.payloadSha256,
+          approved: decision.approved,
+          decidedAtMs: now,
+          decidedBy,
+          note,
+          decisionJson
+        }, raced),
+        journal.append({
+          ...at,
+          type: decision.approved ? "ApprovalGranted" : "ApprovalDenied",
+          timestampMs: now,
+          data: { by: decidedBy, payloadSha256: asked.payloadSha256 }
+        }),
+        ...completion({ runs, journal }, { ...at, kind: "approval", outputJson }, now),
+        operated(now, actor, decision.approved ? "approval.grant" : "approval.deny", nodeId, runId, {
+          payloadSha256: asked.payloadSha256
+        })
+      ])).pipe(Effect.catchTag("NodeCompleted", raced))
+      yield* runner.arrive(runId, {
+        nodeId,
+        iteration,
+        kind: "approval",
+        state: "finished",
+        attempt: 1,
+        outputJson,
+        errorJson: null,
+        startedAtMs: asked.requestedAtMs,
+        failedAttempts: 0
+      })
+      return {
+        ...asked,
+        status: decision.approved ? "approved" as const : "denied" as const,
+        decidedAtMs: now,
+        decidedBy,
+        note,
+        decision: decision.value ?? null
+      }
+    })
+
+  const remove = (runId: string, actor: Actor) =>
+    Effect.gen(function*() {
+      const run = yield* runs.get(runId)
+      const children = yield* runs.list({ parentRunId: runId, limit: Bounds.pageRows })
+      const busy = [run, ...children].find((each) => !terminalStatuses.has(each.status))
+      if (busy !== undefined) {
+        return yield* new RunConflict({ runId: busy.runId, reason: "Active", status: busy.status })
+      }
+      const now = yield* Clock.currentTimeMillis
+      yield* persistence.write(Write.all([
+        runs.remove(runId),
+        operated(now, actor, "run.delete", runId, runId, { workflow: run.workflow, status: run.status })
+      ]))
+    })
+
+  return Engine.of({
+    workflows: Effect.map(
+      runner.definitions,
+      (definitions) => definitions.map(info).sort((a, b) => a.key < b.key ? -1 : 1)
+    ),
+    launch,
+    view,
+    cancel,
+    pause,
+    resume,
+    retry,
+    approvals: approvals.pending,
+    decide,
+    remove,
+    awaitEnd: runner.awaitEnd
+  })
+})
+
+/** Operations on runs; what executes them is `Runner.layer`, what looks after them `Supervisor.layer`. */
+export const layer = Layer.effect(Engine, make)

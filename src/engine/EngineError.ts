@@ -22,7 +22,7 @@ export class InvalidInput extends Schema.TaggedError<InvalidInput>()("InvalidInp
 /** The run is not in a state that allows the operation. Nothing was written. */
 export class RunConflict extends Schema.TaggedError<RunConflict>()("RunConflict", {
   runId: Schema.String,
-  reason: Schema.Literal("Exists", "NotActive", "Active"),
+  reason: Schema.Literal("Exists", "NotActive", "Active", "NotFailed"),
   status: Schema.NullOr(Schema.String)
 }) {
   override get message(): string {
@@ -33,6 +33,8 @@ export class RunConflict extends Schema.TaggedError<RunConflict>()("RunConflict"
         return `Run ${this.runId} is not active (${this.status})`
       case "Active":
         return `Run ${this.runId} is active (${this.status})`
+      case "NotFailed":
+        return `Only failed and cancelled nodes can be retried (this one is ${this.status})`
     }
   }
 }

@@ -1,3 +1,23 @@
+/**
+ * **Engine**: durable execution.
+ *
+ *     launch ──► running ──► finished | failed | cancelled
+ *                  │  ▲
+ *         every    │  │ result of a wait committed, resume, retry
+ *         branch   ▼  │
+ *         waits   waiting-approval | waiting-event | waiting-timer | paused (asked for, quarantined, diverged)
+ *
+ * `Runner` executes what this process owns, `Step` and `ApprovalGate` are what bodies are made of, `Engine` has the
+ * operations, `Supervisor` takes runs up after a crash. Whatever a run waits for is a row that both sides commit against:
+ * the run "I wait for X", the world "X is here"; either order wakes it.
+ */
+export * as ApprovalGate from "./ApprovalGate.ts"
+export * as ApprovalStore from "./ApprovalStore.ts"
 export * as Engine from "./Engine.ts"
+export * as EngineConfig from "./EngineConfig.ts"
 export * from "./EngineError.ts"
+export * as Runner from "./Runner.ts"
+export * as Step from "./Step.ts"
+export * as Supervisor from "./Supervisor.ts"
 export { DuplicateNode, TaskFailed } from "./TaskFailed.ts"
+export * as TimerStore from "./TimerStore.ts"

@@ -33,6 +33,24 @@ export class StaleEpoch extends Schema.TaggedError<StaleEpoch>()("StaleEpoch", {
   }
 }
 
+/** A run of this id, or of this workflow and idempotency key, is there already. */
+export class RunExists extends Schema.TaggedError<RunExists>()("RunExists", { runId: Schema.String }) {
+  override get message(): string {
+    return `Run ${this.runId} exists already`
+  }
+}
+
+/** The node has its result already. */
+export class NodeCompleted extends Schema.TaggedError<NodeCompleted>()("NodeCompleted", {
+  runId: Schema.String,
+  nodeId: Schema.String,
+  iteration: Schema.Int
+}) {
+  override get message(): string {
+    return `Node ${this.nodeId} of run ${this.runId} has its result already`
+  }
+}
+
 /** What a new run is made of. */
 export interface NewRun {
   readonly runId: string
@@ -83,6 +101,12 @@ export interface RunFilter {
   readonly offset?: number | undefined
 }
 
+export interface WaitingNode {
+  readonly nodeId: string
+  readonly state: NodeState
+  readonly updatedAtMs: number
+}
+
 /** A node's result as replay needs it: the output still as JSON text. */
 export interface StoredNode {
   readonly nodeId: string
@@ -93,6 +117,8 @@ export interface StoredNode {
   readonly outputJson: string | null
   readonly errorJson: string | null
   readonly startedAtMs: number | null
+  /** Of a node that was executing: attempts that ended with a failure (a crash is none). */
+  readonly failedAttempts: number
 }
 
 /**
@@ -102,8 +128,8 @@ export interface StoredNode {
 export class RunStore extends Context.Tag("smithers-orchestrator/journal/RunStore")<
   RunStore,
   {
-    /** Answers false when a run of this id, or of this workflow and idempotency key, exists: then nothing is written. */
-    readonly insert: (run: NewRun) => Write.Write<boolean>
+    /** A new running run under epoch 1. */
+    readonly insert: (run: NewRun) => Write.Write<void, RunExists>
     /** Fails `StaleEpoch` unless the run is owned under this epoch. */
     readonly fence: (runId: string, epoch: number) => Write.Write<void, StaleEpoch>
     /** Makes `ownerId` the owner under the next epoch; answers the epoch and the resumes that brought no progress. */
@@ -121,6 +147,10 @@ export class RunStore extends Context.Tag("smithers-orchestrator/journal/RunStor
         readonly hold?: Hold | null
         readonly finishedAtMs?: number | null
         readonly ownerId?: string | null
+        /** Resets what an operator's resume or retry starts anew. */
+        readonly resumesWithoutProgress?: 0
+        readonly pauseRequestedAtMs?: null
+        readonly cancelRequestedAtMs?: null
       }
     ) => Write.Write<void>
     readonly noteProgress: (runId: string, atMs: number) => Write.Write<void>
@@ -129,7 +159,26 @@ export class RunStore extends Context.Tag("smithers-orchestrator/journal/RunStor
     /** Removes the run and, by cascade, everything that hangs on it. */
     readonly remove: (runId: string) => Write.Write<number>
     readonly putNode: (node: NodeRecord) => Write.Write<void>
+    /** Makes a node wait, unless what it waits for has come already. */
+    readonly openNode: (node: NodeRecord) => Write.Write<void, NodeCompleted>
+    /** Gives a node its result once, whether it waits for it yet or not. */
+    readonly completeNode: (node: NodeRecord) => Write.Write<void, NodeCompleted>
+    /** Passes when the node still waits; fails with `NodeCompleted` otherwise. */
+    readonly stillWaiting: (runId: string, nodeId: string, iteration: number) => Write.Write<void, NodeCompleted>
+    /** Ends every node that is executing or waiting. */
+    readonly cancelNodes: (runId: string, atMs: number) => Write.Write<number>
+    /** Makes a failed or cancelled node pending again. */
+    readonly resetNode: (runId: string, nodeId: string, iteration: number, atMs: number) => Write.Write<number>
+    /** A parked run of one of the waiting states is to go on: its status says so at once, and its count starts anew. */
+    readonly wake: (runId: string) => Write.Write<number>
+    /** Whatever still holds an older epoch writes nothing more. */
+    readonly bumpEpoch: (runId: string) => Write.Write<number>
+    /** What this process owns is free, and being stopped in good order does not count against it. */
+    readonly releaseOwner: (ownerId: string) => Write.Write<number>
+    readonly touchOwned: (ownerId: string, atMs: number) => Write.Write<number>
     readonly putAttempt: (attempt: AttemptRecord) => Write.Write<void>
+    /** Ends attempts of a node that died with their process. */
+    readonly abandonAttempts: (runId: string, nodeId: string, iteration: number, atMs: number) => Write.Write<number>
     readonly heartbeat: (
       at: { readonly runId: string; readonly nodeId: string; readonly iteration: number; readonly attempt: number },
       atMs: number
@@ -151,6 +200,8 @@ export class RunStore extends Context.Tag("smithers-orchestrator/journal/RunStor
     readonly summary: (
       runId: string
     ) => Effect.Effect<Readonly<Record<string, number>>, PersistenceError>
+    /** A node that the run waits for, people before events before time, and when its timer fires. */
+    readonly waitingNode: (runId: string) => Effect.Effect<Option.Option<WaitingNode>, PersistenceError>
     readonly nodes: (runId: string) => Effect.Effect<ReadonlyArray<Node>, PersistenceError>
     readonly attempts: (runId: string) => Effect.Effect<ReadonlyArray<Attempt>, PersistenceError>
     readonly findNode: (
@@ -188,7 +239,8 @@ const StoredNodeRow = Schema.Struct({
   attempt: Schema.Int,
   outputJson: Schema.NullOr(Schema.String),
   errorJson: Schema.NullOr(Schema.String),
-  startedAtMs: Schema.NullOr(Schema.Int)
+  startedAtMs: Schema.NullOr(Schema.Int),
+  failedAttempts: Schema.Int
 })
 
 const runColumns = `run_id AS "runId", parent_run_id AS "parentRunId", workflow, status, input_json AS input,
@@ -204,7 +256,8 @@ const nodeColumns = `run_id AS "runId", node_id AS "nodeId", iteration, kind, la
 
 const insertText = `INSERT INTO _smithers_runs (run_id, parent_run_id, workflow, status, input_json, idempotency_key,
     actor_json, started_by_json, module_revision, owner_id, epoch, heartbeat_at_ms, created_at_ms, started_at_ms)
-  VALUES (?, ?, ?, 'running', ?, ?, ?, ?, ?, ?, 1, ?, ?, ?)`
+  VALUES (?, ?, ?, 'running', ?, ?, ?, ?, ?, ?, 1, ?, ?, ?)
+  ON CONFLICT DO NOTHING`
 
 const putNodeText = `INSERT INTO _smithers_nodes (run_id, node_id, iteration, kind, label, parent_node_id, state,
     attempt, output_json, error_json, started_at_ms, finished_at_ms, updated_at_ms)
@@ -220,10 +273,39 @@ const putAttemptText = `INSERT INTO _smithers_attempts (run_id, node_id, iterati
   ON CONFLICT (run_id, node_id, iteration, attempt) DO UPDATE SET state = excluded.state,
     error_json = excluded.error_json, finished_at_ms = excluded.finished_at_ms`
 
+const upsertNode = (guard: string) =>
+  `INSERT INTO _smithers_nodes (run_id, node_id, iteration, kind, label, parent_node_id, state, attempt, output_json,
+    error_json, started_at_ms, finished_at_ms, updated_at_ms)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  ON CONFLICT (run_id, node_id, iteration) DO UPDATE SET state = excluded.state, output_json = excluded.output_json,
+    error_json = excluded.error_json, finished_at_ms = excluded.finished_at_ms, updated_at_ms = excluded.updated_at_ms
+  WHERE ${guard}`
+
+const openNodeText = upsertNode("_smithers_nodes.state <> 'finished'")
+const completeNodeText = upsertNode("_smithers_nodes.state LIKE 'waiting-%'")
+
+const waitingStatuses = "('waiting-approval', 'waiting-event', 'waiting-timer', 'waiting-quota')"
+
 const encodeActor = Schema.encodeSync(json(Actor))
 const encodeStartedBy = Schema.encodeSync(json(StartedBy))
 const encodeFailure = Schema.encodeSync(json(FailureRecord))
 const encodeHold = Schema.encodeSync(json(Hold))
+
+const nodeParams = (node: NodeRecord) => [
+  node.runId,
+  node.nodeId,
+  node.iteration,
+  node.kind,
+  node.label,
+  node.parentNodeId,
+  node.state,
+  node.attempt,
+  node.outputJson,
+  node.error === null ? null : encodeFailure(node.error),
+  node.startedAtMs,
+  node.finishedAtMs,
+  node.updatedAtMs
+]
 
 const make = Effect.gen(function*() {
   const persistence = yield* Persistence.Persistence
@@ -273,6 +355,13 @@ const make = Effect.gen(function*() {
     execute: (runId) =>
       sql`SELECT state, COUNT(*) AS count FROM _smithers_nodes WHERE run_id = ${runId} GROUP BY state ORDER BY state`
   })
+  const selectWaiting = SqlSchema.findOne({
+    Request: Schema.String,
+    Result: Schema.Struct({ nodeId: Schema.String, state: Node.fields.state, updatedAtMs: Schema.Int }),
+    execute: (runId) =>
+      sql`SELECT node_id AS "nodeId", state, updated_at_ms AS "updatedAtMs" FROM _smithers_nodes
+        WHERE run_id = ${runId} AND state LIKE 'waiting-%' ORDER BY state, updated_at_ms, rowid LIMIT 1`
+  })
   const selectNodes = SqlSchema.findAll({
     Request: Schema.String,
     Result: NodeRow,
@@ -299,15 +388,18 @@ const make = Effect.gen(function*() {
     Result: StoredNodeRow,
     execute: (runId) =>
       sql`SELECT node_id AS "nodeId", iteration, kind, state, attempt, output_json AS "outputJson",
-          error_json AS "errorJson", started_at_ms AS "startedAtMs"
-        FROM _smithers_nodes WHERE run_id = ${runId}`
+          error_json AS "errorJson", started_at_ms AS "startedAtMs",
+          CASE WHEN state = 'in-progress' THEN (SELECT COUNT(*) FROM _smithers_attempts AS a
+            WHERE a.run_id = n.run_id AND a.node_id = n.node_id AND a.iteration = n.iteration AND a.state = 'failed')
+          ELSE 0 END AS "failedAttempts"
+        FROM _smithers_nodes AS n WHERE run_id = ${runId}`
   })
 
   const find = (runId: string) => findRun(runId).pipe(PersistenceError.refail("RunStore.find"))
 
   return RunStore.of({
     insert: (run) =>
-      Write.run(`${insertText} ON CONFLICT DO NOTHING`, [
+      Write.guard(insertText, [
         run.runId,
         run.parentRunId,
         run.workflow,
@@ -320,7 +412,7 @@ const make = Effect.gen(function*() {
         run.createdAtMs,
         run.createdAtMs,
         run.createdAtMs
-      ]).pipe(Write.map((changes) => changes > 0)),
+      ], () => new RunExists({ runId: run.runId })).pipe(Write.map(() => undefined)),
     fence: (runId, epoch) =>
       Write.guard(
         "SELECT 1 FROM _smithers_runs WHERE run_id = ? AND epoch = ?",
@@ -351,6 +443,9 @@ const make = Effect.gen(function*() {
       set("hold_json", changes.hold && encodeHold(changes.hold))
       set("finished_at_ms", changes.finishedAtMs)
       set("owner_id", changes.ownerId)
+      set("resumes_without_progress", changes.resumesWithoutProgress)
+      set("pause_requested_at_ms", changes.pauseRequestedAtMs)
+      set("cancel_requested_at_ms", changes.cancelRequestedAtMs)
       return Write.run(`UPDATE _smithers_runs SET ${sets.join(", ")} WHERE run_id = ?`, [...params, runId]).pipe(
         Write.map(() => undefined)
       )
@@ -369,22 +464,48 @@ const make = Effect.gen(function*() {
     requestPause: (runId, atMs) =>
       Write.run("UPDATE _smithers_runs SET pause_requested_at_ms = ? WHERE run_id = ?", [atMs, runId]),
     remove: (runId) => Write.run("DELETE FROM _smithers_runs WHERE run_id = ?", [runId]),
-    putNode: (node) =>
-      Write.run(putNodeText, [
-        node.runId,
-        node.nodeId,
-        node.iteration,
-        node.kind,
-        node.label,
-        node.parentNodeId,
-        node.state,
-        node.attempt,
-        node.outputJson,
-        node.error === null ? null : encodeFailure(node.error),
-        node.startedAtMs,
-        node.finishedAtMs,
-        node.updatedAtMs
-      ]).pipe(Write.map(() => undefined)),
+    putNode: (node) => Write.run(putNodeText, nodeParams(node)).pipe(Write.map(() => undefined)),
+    openNode: (node) =>
+      Write.guard(openNodeText, nodeParams(node), () => new NodeCompleted(node)).pipe(Write.map(() => undefined)),
+    completeNode: (node) =>
+      Write.guard(completeNodeText, nodeParams(node), () => new NodeCompleted(node)).pipe(Write.map(() => undefined)),
+    stillWaiting: (runId, nodeId, iteration) =>
+      Write.guard(
+        `SELECT 1 FROM _smithers_nodes WHERE run_id = ? AND node_id = ? AND iteration = ? AND state LIKE 'waiting-%'`,
+        [runId, nodeId, iteration],
+        () => new NodeCompleted({ runId, nodeId, iteration })
+      ).pipe(Write.map(() => undefined)),
+    cancelNodes: (runId, atMs) =>
+      Write.run(
+        `UPDATE _smithers_nodes SET state = 'cancelled', finished_at_ms = ?, updated_at_ms = ?
+          WHERE run_id = ? AND (state = 'in-progress' OR state LIKE 'waiting-%')`,
+        [atMs, atMs, runId]
+      ),
+    resetNode: (runId, nodeId, iteration, atMs) =>
+      Write.run(
+        `UPDATE _smithers_nodes SET state = 'pending', output_json = NULL, error_json = NULL, finished_at_ms = NULL,
+            updated_at_ms = ?
+          WHERE run_id = ? AND node_id = ? AND iteration = ? AND state IN ('failed', 'cancelled')`,
+        [atMs, runId, nodeId, iteration]
+      ),
+    wake: (runId) =>
+      Write.run(
+        `UPDATE _smithers_runs SET status = 'running', resumes_without_progress = 0
+          WHERE run_id = ? AND status IN ${waitingStatuses}`,
+        [runId]
+      ),
+    bumpEpoch: (runId) => Write.run("UPDATE _smithers_runs SET epoch = epoch + 1 WHERE run_id = ?", [runId]),
+    releaseOwner: (ownerId) =>
+      Write.run(
+        `UPDATE _smithers_runs SET owner_id = NULL, resumes_without_progress = MAX(resumes_without_progress - 1, 0)
+          WHERE owner_id = ? AND status = 'running'`,
+        [ownerId]
+      ),
+    touchOwned: (ownerId, atMs) =>
+      Write.run(
+        "UPDATE _smithers_runs SET heartbeat_at_ms = ? WHERE owner_id = ? AND status = 'running'",
+        [atMs, ownerId]
+      ),
     putAttempt: (attempt) =>
       Write.run(putAttemptText, [
         attempt.runId,
@@ -396,6 +517,12 @@ const make = Effect.gen(function*() {
         attempt.startedAtMs,
         attempt.finishedAtMs
       ]).pipe(Write.map(() => undefined)),
+    abandonAttempts: (runId, nodeId, iteration, atMs) =>
+      Write.run(
+        `UPDATE _smithers_attempts SET state = 'cancelled', finished_at_ms = ?
+          WHERE run_id = ? AND node_id = ? AND iteration = ? AND state = 'in-progress'`,
+        [atMs, runId, nodeId, iteration]
+      ),
     heartbeat: (at, atMs) =>
       Write.run(
         `UPDATE _smithers_attempts SET heartbeat_at_ms = ?
@@ -428,6 +555,7 @@ const make = Effect.gen(function*() {
         Effect.map((rows) => Object.fromEntries(rows.map(({ count, state }) => [state, count]))),
         PersistenceError.refail("RunStore.summary")
       ),
+    waitingNode: (runId) => selectWaiting(runId).pipe(PersistenceError.refail("RunStore.waitingNode")),
     nodes: (runId) => selectNodes(runId).pipe(PersistenceError.refail("RunStore.nodes")),
     attempts: (runId) => selectAttempts(runId).pipe(PersistenceError.refail("RunStore.attempts")),
     findNode: (runId, nodeId, iteration) =>

@@ -35,6 +35,7 @@ export const migrations: Migrations.Migrations = {
       `CREATE INDEX IF NOT EXISTS _smithers_runs_created ON _smithers_runs (created_at_ms, run_id)`,
       `CREATE INDEX IF NOT EXISTS _smithers_runs_status ON _smithers_runs (status, created_at_ms, run_id)`,
       `CREATE INDEX IF NOT EXISTS _smithers_runs_workflow ON _smithers_runs (workflow, created_at_ms, run_id)`,
+      `CREATE INDEX IF NOT EXISTS _smithers_runs_owner ON _smithers_runs (owner_id) WHERE owner_id IS NOT NULL`,
       `CREATE INDEX IF NOT EXISTS _smithers_runs_parent ON _smithers_runs (parent_run_id, created_at_ms)
         WHERE parent_run_id IS NOT NULL`
     ),

@@ -1,7 +1,7 @@
 import { Schema } from "effect"
 import { Iteration, NodeId, RunId, TimestampMs, WorkflowName } from "./Ids.ts"
 
-export const ApprovalStatus = Schema.Literal("requested", "approved", "denied")
+export const ApprovalStatus = Schema.Literal("requested", "approved", "denied", "cancelled")
 
 /** A person's decision that a run waits for, bound to the hash of exactly what was shown. */
 export const Approval = Schema.Struct({

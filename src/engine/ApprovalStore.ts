@@ -1,0 +1,170 @@
+import { SqlSchema } from "@effect/sql"
+import { Context, Effect, Layer, type Option, Schema } from "effect"
+import { Approval, Bounds } from "../model/index.ts"
+import { Persistence, PersistenceError, Write } from "../persistence/index.ts"
+import { migrations } from "./migrations.ts"
+
+/** What an approver is asked. */
+export interface NewApproval {
+  readonly runId: string
+  readonly workflow: string
+  readonly nodeId: string
+  readonly iteration: number
+  readonly title: string
+  readonly summary: string | null
+  readonly payloadJson: string
+  readonly payloadSha256: string
+  readonly owner: string | null
+  readonly fallbackOwner: string | null
+  readonly allowedScopes: ReadonlyArray<string>
+  readonly allowedUsers: ReadonlyArray<string>
+  readonly requestedAtMs: number
+}
+
+/** Rows of approvals; every change is a unit. */
+export class ApprovalStore extends Context.Tag("smithers-orchestrator/engine/ApprovalStore")<
+  ApprovalStore,
+  {
+    /** Asks, or asks anew when the payload changed while nobody had decided. */
+    readonly request: (approval: NewApproval) => Write.Write<void>
+    /** Decides if nobody has and the hash is the one that was shown; otherwise the unit fails with `otherwise`. */
+    readonly decide: <E>(
+      decision: {
+        readonly runId: string
+        readonly nodeId: string
+        readonly iteration: number
+        readonly payloadSha256: string
+        readonly approved: boolean
+        readonly decidedAtMs: number
+        readonly decidedBy: string
+        readonly note: string | null
+        readonly decisionJson: string | null
+      },
+      otherwise: () => E
+    ) => Write.Write<void, E>
+    /** Withdraws what a run still asks for. */
+    readonly cancelAll: (runId: string) => Write.Write<number>
+    readonly find: (
+      runId: string,
+      nodeId: string,
+      iteration: number
+    ) => Effect.Effect<Option.Option<Approval>, PersistenceError>
+    /** Pending ones, oldest first; `limit` at most `Bounds.pageRows`, 50 unless given. */
+    readonly pending: (
+      filter: {
+        readonly runId?: string | undefined
+        readonly workflow?: string | undefined
+        readonly limit?: number | undefined
+      }
+    ) => Effect.Effect<ReadonlyArray<Approval>, PersistenceError>
+  }
+>() {}
+
+const Strings = Schema.parseJson(Schema.Array(Schema.String))
+const encodeStrings = Schema.encodeSync(Strings)
+const ApprovalRow = Schema.Struct({
+  ...Approval.fields,
+  payload: Schema.parseJson(Schema.Unknown),
+  allowedScopes: Strings,
+  allowedUsers: Strings,
+  decision: Schema.NullOr(Schema.parseJson(Schema.Unknown))
+})
+
+const columns = `run_id AS "runId", workflow, node_id AS "nodeId", iteration, title, summary, payload_json AS payload,
+  payload_sha256 AS "payloadSha256", owner, fallback_owner AS "fallbackOwner", allowed_scopes_json AS "allowedScopes",
+  allowed_users_json AS "allowedUsers", status, requested_at_ms AS "requestedAtMs", decided_at_ms AS "decidedAtMs",
+  decided_by AS "decidedBy", note, decision_json AS decision`
+
+const make = Effect.gen(function*() {
+  const persistence = yield* Persistence.Persistence
+  yield* persistence.migrate(migrations)
+  const { sql } = persistence
+
+  const findOne = SqlSchema.findOne({
+    Request: Schema.Struct({ runId: Schema.String, nodeId: Schema.String, iteration: Schema.Int }),
+    Result: ApprovalRow,
+    execute: ({ iteration, nodeId, runId }) =>
+      sql`SELECT ${sql.literal(columns)} FROM _smithers_approvals
+        WHERE run_id = ${runId} AND node_id = ${nodeId} AND iteration = ${iteration}`
+  })
+  const findPending = SqlSchema.findAll({
+    Request: Schema.Struct({
+      runId: Schema.UndefinedOr(Schema.String),
+      workflow: Schema.UndefinedOr(Schema.String),
+      limit: Schema.Int
+    }),
+    Result: ApprovalRow,
+    execute: ({ limit, runId, workflow }) =>
+      sql`SELECT ${sql.literal(columns)} FROM _smithers_approvals WHERE ${
+        sql.and([
+          sql`status = 'requested'`,
+          ...(runId === undefined ? [] : [sql`run_id = ${runId}`]),
+          ...(workflow === undefined ? [] : [sql`workflow = ${workflow}`])
+        ])
+      } ORDER BY requested_at_ms, run_id LIMIT ${limit}`
+  })
+
+  return ApprovalStore.of({
+    request: (approval) =>
+      Write.run(
+        `INSERT INTO _smithers_approvals (run_id, node_id, iteration, workflow, title, summary, payload_json,
+            payload_sha256, owner, fallback_owner, allowed_scopes_json, allowed_users_json, status, requested_at_ms)
+          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'requested', ?)
+          ON CONFLICT (run_id, node_id, iteration) DO UPDATE SET title = excluded.title, summary = excluded.summary,
+            payload_json = excluded.payload_json, payload_sha256 = excluded.payload_sha256, owner = excluded.owner,
+            fallback_owner = excluded.fallback_owner, allowed_scopes_json = excluded.allowed_scopes_json,
+            allowed_users_json = excluded.allowed_users_json, requested_at_ms = excluded.requested_at_ms,
+            status = 'requested'
+          WHERE status IN ('requested', 'cancelled')`,
+        [
+          approval.runId,
+          approval.nodeId,
+          approval.iteration,
+          approval.workflow,
+          approval.title,
+          approval.summary,
+          approval.payloadJson,
+          approval.payloadSha256,
+          approval.owner,
+          approval.fallbackOwner,
+          encodeStrings(approval.allowedScopes),
+          encodeStrings(approval.allowedUsers),
+          approval.requestedAtMs
+        ]
+      ).pipe(Write.map(() => undefined)),
+    decide: (decision, otherwise) =>
+      Write.guard(
+        `UPDATE _smithers_approvals SET status = ?, decided_at_ms = ?, decided_by = ?, note = ?, decision_json = ?
+          WHERE run_id = ? AND node_id = ? AND iteration = ? AND status = 'requested' AND payload_sha256 = ?
+          RETURNING run_id`,
+        [
+          decision.approved ? "approved" : "denied",
+          decision.decidedAtMs,
+          decision.decidedBy,
+          decision.note,
+          decision.decisionJson,
+          decision.runId,
+          decision.nodeId,
+          decision.iteration,
+          decision.payloadSha256
+        ],
+        otherwise
+      ).pipe(Write.map(() => undefined)),
+    cancelAll: (runId) =>
+      Write.run(
+        "UPDATE _smithers_approvals SET status = 'cancelled' WHERE run_id = ? AND status = 'requested'",
+        [runId]
+      ),
+    find: (runId, nodeId, iteration) =>
+      findOne({ runId, nodeId, iteration }).pipe(PersistenceError.refail("ApprovalStore.find")),
+    pending: (filter) =>
+      findPending({
+        runId: filter.runId,
+        workflow: filter.workflow,
+        limit: Math.min(filter.limit ?? 50, Bounds.pageRows)
+      }).pipe(PersistenceError.refail("ApprovalStore.pending"))
+  })
+})
+
+/** Approvals in the one database; the journal's tables must be there first. */
+export const layer = Layer.effect(ApprovalStore, make)

@@ -1,0 +1,106 @@
+import { Clock, Context, Effect } from "effect"
+import type { RunStore } from "../journal/index.ts"
+import { type NodeKind, type NodeState, type RunEventType } from "../model/index.ts"
+import type { Write } from "../persistence/index.ts"
+import type { ActiveRun, WaitKind } from "./internal/ActiveRun.ts"
+import { CurrentGroup } from "./Step.ts"
+
+/** A node that waits for something from outside of the run's body. */
+export interface DurableWait {
+  readonly nodeId: string
+  readonly iteration: number
+  readonly kind: NodeKind
+  readonly label: string | null
+  readonly wait: Exclude<WaitKind, "pause">
+  /** What else commits together with the node's start to wait. */
+  readonly opening: (atMs: number) => ReadonlyArray<Write.Write<unknown>>
+}
+
+const states: Record<DurableWait["wait"], { readonly state: NodeState; readonly event: RunEventType }> = {
+  approval: { state: "waiting-approval", event: "NodeWaitingApproval" },
+  event: { state: "waiting-event", event: "NodeWaitingEvent" },
+  timer: { state: "waiting-timer", event: "NodeWaitingTimer" }
+}
+
+/**
+ * Waits for a node's result, which is committed by whoever brings it (`completion`). The wait is registered before it is
+ * made visible, and both sides commit against the node's row, so that neither order loses the result.
+ */
+export const awaitNode = (
+  run: ActiveRun,
+  options: DurableWait,
+  stored: RunStore.StoredNode | undefined
+): Effect.Effect<RunStore.StoredNode> => {
+  if (stored?.state === "finished") return Effect.succeed(stored)
+  const { event, state } = states[options.wait]
+  return Effect.flatMap(run.wait(options.nodeId, options.iteration, options.wait), (arrived) => {
+    if (stored?.state === state) return arrived
+    const open = Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      Effect.withFiberRuntime<void, RunStore.NodeCompleted>((fiber) => {
+        const { journal, runs } = run.services
+        return run.commit([
+          runs.openNode({
+            runId: run.runId,
+            nodeId: options.nodeId,
+            iteration: options.iteration,
+            kind: options.kind,
+            label: options.label,
+            parentNodeId: Context.get(fiber.currentContext, CurrentGroup),
+            state,
+            attempt: 1,
+            outputJson: null,
+            error: null,
+            startedAtMs: now,
+            finishedAtMs: null,
+            updatedAtMs: now
+          }),
+          ...options.opening(now),
+          journal.append({
+            runId: run.runId,
+            type: event,
+            timestampMs: now,
+            nodeId: options.nodeId,
+            iteration: options.iteration
+          })
+        ], now)
+      }))
+    // The result was there first: whoever committed it hands it over too.
+    return Effect.zipRight(Effect.catchTag(open, "NodeCompleted", () => Effect.void), arrived)
+  })
+}
+
+/** The result of a node that waits or will wait. */
+export interface CompletedNode {
+  readonly runId: string
+  readonly nodeId: string
+  readonly iteration: number
+  readonly kind: NodeKind
+  readonly outputJson: string | null
+}
+
+/** The result of a node that waits or will wait, with everything that has to commit together with it. */
+export const completion = (
+  services: Pick<ActiveRun["services"], "runs" | "journal">,
+  node: CompletedNode,
+  atMs: number
+): ReadonlyArray<Write.Write<unknown, RunStore.NodeCompleted>> => [
+  services.runs.completeNode({
+    ...node,
+    label: null,
+    parentNodeId: null,
+    state: "finished",
+    attempt: 1,
+    error: null,
+    startedAtMs: atMs,
+    finishedAtMs: atMs,
+    updatedAtMs: atMs
+  }),
+  services.journal.append({
+    runId: node.runId,
+    type: "NodeFinished",
+    timestampMs: atMs,
+    nodeId: node.nodeId,
+    iteration: node.iteration
+  }),
+  services.runs.wake(node.runId)
+]

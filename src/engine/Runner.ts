@@ -1,0 +1,507 @@
+import { type Workflow, WorkflowEngine } from "@effect/workflow"
+import { Cause, Clock, Context, Deferred, Effect, Either, Exit, Fiber, FiberId, Layer, Option, Schema, Scope } from "effect"
+import { randomUUID } from "node:crypto"
+import { Journal, RunStore } from "../journal/index.ts"
+import { type FailureRecord, type Hold, type Run, type RunEventType, systemActor, terminalStatuses } from "../model/index.ts"
+import { Persistence, type PersistenceError, Write } from "../persistence/index.ts"
+import { ApprovalStore } from "./ApprovalStore.ts"
+import { type CompletedNode, completion } from "./DurableWait.ts"
+import { EngineConfig } from "./EngineConfig.ts"
+import { WorkflowNotFound } from "./EngineError.ts"
+import { ActiveRun, type RunServices, type Stop, type Wait } from "./internal/ActiveRun.ts"
+import { codecOf } from "./internal/Codec.ts"
+import * as Failure from "./internal/Failure.ts"
+import { childNodeId, type Definition, makeWorkflowEngine, schemasOf } from "./internal/WorkflowEngineAdapter.ts"
+import { TaskFailed } from "./TaskFailed.ts"
+import { TimerStore } from "./TimerStore.ts"
+
+/** The revision of the module that a workflow comes from; the loader of modules annotates it. */
+export class ModuleRevision extends Context.Reference<ModuleRevision>()("smithers-orchestrator/engine/ModuleRevision", {
+  defaultValue: (): string | null => null
+}) {}
+
+/** A run about to be recorded, with its decoded payload. */
+export type Launch = Omit<RunStore.NewRun, "ownerId"> & { readonly payload: object }
+
+/**
+ * Executes the runs that this process owns. A run is here from the moment its body is started until its end or its
+ * parking is committed; a parked run is only a row.
+ */
+export class Runner extends Context.Tag("smithers-orchestrator/engine/Runner")<
+  Runner,
+  {
+    readonly definition: (workflow: string) => Effect.Effect<Definition, WorkflowNotFound>
+    readonly definitions: Effect.Effect<ReadonlyArray<Definition>>
+    /** Records a new run and starts it. */
+    readonly launch: (launch: Launch, definition: Definition) => Effect.Effect<void, RunStore.RunExists | PersistenceError>
+    /** Takes a run up from its journal; does nothing when it executes already, is held or has ended. */
+    readonly resume: (
+      runId: string
+    ) => Effect.Effect<void, RunStore.RunNotFound | WorkflowNotFound | RunStore.StaleEpoch | PersistenceError>
+    /** A node's result has committed: wakes the branch that waits for it, or takes the run up. */
+    readonly arrive: (runId: string, node: RunStore.StoredNode) => Effect.Effect<void>
+    readonly isActive: (runId: string) => boolean
+    /** Stops an executing run; answers false when it does not execute here. */
+    readonly stop: (runId: string, stop: Stop) => boolean
+    /** From now on no step of an executing run starts. Answers false when it does not execute here. */
+    readonly holdSteps: (runId: string) => boolean
+    /** Undoes `holdSteps`: steps that were held go on. */
+    readonly releaseSteps: (runId: string) => void
+    /** Ends a run that does not execute as cancelled. */
+    readonly endCancelled: (runId: string) => Effect.Effect<void, PersistenceError>
+    /** Commits the result of a wait, once, and hands it to the run. */
+    readonly complete: (
+      node: CompletedNode,
+      also: ReadonlyArray<Write.Write<unknown>>
+    ) => Effect.Effect<void, PersistenceError>
+    /** Completes when the run has ended, with the run as it then stands. */
+    readonly awaitEnd: (runId: string) => Effect.Effect<Run, RunStore.RunNotFound | PersistenceError>
+    /** Says that the runs of this process are alive, and takes up those that nobody executes. */
+    readonly lookAfter: Effect.Effect<void, PersistenceError>
+    /** Opened when a timer was created. */
+    readonly timersChanged: Effect.Latch
+  }
+>() {}
+
+type Ending =
+  | { readonly _tag: "Finished"; readonly outputJson: string | null }
+  | { readonly _tag: "Failed"; readonly error: FailureRecord }
+  | { readonly _tag: "Cancelled"; readonly acknowledged: boolean }
+
+/** The waiting state that a parked run shows: people first, then events, then time. */
+const parkedStatus = (waits: ReadonlyArray<Wait>): "waiting-approval" | "waiting-event" | "waiting-timer" =>
+  waits.some(({ kind }) => kind === "approval")
+    ? "waiting-approval"
+    : waits.some(({ kind }) => kind === "event")
+    ? "waiting-event"
+    : "waiting-timer"
+
+/** One turn of the event loop: every fiber that is ready has run when it is over. */
+const macrotask = Effect.async<void>((resume) => {
+  const handle = setImmediate(() => resume(Effect.void))
+  return Effect.sync(() => clearImmediate(handle))
+})
+
+const encodeText = Schema.encodeSync(Schema.parseJson())
+
+const make = Effect.gen(function*() {
+  const config = yield* EngineConfig
+  const persistence = yield* Persistence.Persistence
+  const journal = yield* Journal.Journal
+  const runs = yield* RunStore.RunStore
+  const approvals = yield* ApprovalStore
+  const timers = yield* TimerStore
+  const timersChanged = Effect.unsafeMakeLatch(false)
+  const services: RunServices = { persistence, journal, runs, approvals, timers, timersChanged }
+  const ownerId = `pid:${process.pid}:${randomUUID()}`
+  const definitions = new Map<string, Definition>()
+  const active = new Map<string, ActiveRun>()
+  /** Runs that are being read from the journal; true when they have to be looked at again afterwards. */
+  const starting = new Set<string>()
+  const drivers = new Map<ActiveRun, Fiber.RuntimeFiber<void>>()
+  let closing = false
+
+  const event = (runId: string, type: RunEventType, timestampMs: number, data?: Readonly<Record<string, unknown>>) =>
+    journal.append({ runId, type, timestampMs, ...(data === undefined ? {} : { data }) })
+
+  const definition = (workflow: string) =>
+    Effect.suspend(() => {
+      const found = definitions.get(workflow)
+      return found === undefined ? new WorkflowNotFound({ workflow }) : Effect.succeed(found)
+    })
+
+  const ending = (runId: string, end: Ending, atMs: number): ReadonlyArray<Write.Write<unknown>> => {
+    const done = { finishedAtMs: atMs, ownerId: null }
+    switch (end._tag) {
+      case "Finished":
+        return [
+          runs.setStatus(runId, "finished", { ...done, ...(end.outputJson !== null && { outputJson: end.outputJson }) }),
+          event(runId, "RunFinished", atMs)
+        ]
+      case "Failed":
+        return [
+          runs.setStatus(runId, "failed", { ...done, error: end.error }),
+          event(runId, "RunFailed", atMs, { error: { name: end.error.name, message: end.error.message } })
+        ]
+      case "Cancelled":
+        return [
+          runs.cancelNodes(runId, atMs),
+          approvals.cancelAll(runId),
+          timers.cancelAll(runId),
+          ...(end.acknowledged ? [event(runId, "RunCancelAcknowledged", atMs)] : [runs.bumpEpoch(runId)]),
+          runs.setStatus(runId, "cancelled", done),
+          event(runId, "RunCancelled", atMs, { abandoned: !end.acknowledged })
+        ]
+    }
+  }
+
+  /** Commits an end under the run's fence, then tells a parent that waits for it. */
+  const end = (run: ActiveRun, how: Ending) =>
+    Effect.gen(function*() {
+      const now = yield* Clock.currentTimeMillis
+      yield* persistence.write(Write.all([runs.fence(run.runId, run.epoch), ...ending(run.runId, how, now)]))
+      if (run.parentRunId !== null) yield* childEnded(run.runId, run.parentRunId)
+    })
+
+  /** The parent reads the child's row; this only wakes it. Repeated when the parent is taken up. */
+  const childEnded = (runId: string, parentRunId: string) =>
+    complete({ runId: parentRunId, nodeId: childNodeId(runId), iteration: 0, kind: "child", outputJson: null }, [])
+
+  const complete = (node: CompletedNode, also: ReadonlyArray<Write.Write<unknown>>) =>
+    Effect.gen(function*() {
+      const now = yield* Clock.currentTimeMillis
+      yield* persistence.write(Write.all([...completion(services, node, now), ...also])).pipe(
+        Effect.zipRight(arrive(node.runId, { ...node, state: "finished", attempt: 1, errorJson: null, startedAtMs: now, failedAttempts: 0 })),
+        Effect.catchTag("NodeCompleted", () => Effect.void)
+      )
+    })
+
+  const failure = (run: ActiveRun, cause: Cause.Cause<unknown>): Ending => {
+    const { defect, error } = Failure.squash(cause)
+    return { _tag: "Failed", error: Failure.record(error, defect ? undefined : schemasOf(run.workflow).error) }
+  }
+
+  const outcome = (run: ActiveRun, exit: Exit.Exit<unknown, unknown>): Effect.Effect<Ending> => {
+    if (Exit.isFailure(exit)) return Effect.succeed(failure(run, exit.cause))
+    return codecOf(schemasOf(run.workflow).success).encode(exit.value).pipe(
+      Effect.map((outputJson): Ending => ({ _tag: "Finished", outputJson })),
+      Effect.catchAll((error) => Effect.succeed(failure(run, Cause.die(error))))
+    )
+  }
+
+  /** Parks a run unless one of its waits is over: then it is taken up at once. */
+  const park = (run: ActiveRun, waits: ReadonlyArray<Wait>) =>
+    Effect.gen(function*() {
+      const durable = waits.filter((wait) => wait.kind !== "pause")
+      const status = run.stop?._tag === "Pause" ? "paused" as const : parkedStatus(durable)
+      const now = yield* Clock.currentTimeMillis
+      yield* persistence.write(Write.all([
+        runs.fence(run.runId, run.epoch),
+        ...(status === "paused" ? [] : durable.map((wait) => runs.stillWaiting(run.runId, wait.nodeId, wait.iteration))),
+        runs.setStatus(run.runId, status, {
+          ownerId: null,
+          ...(status === "paused" && { pauseRequestedAtMs: null, resumesWithoutProgress: 0 as const })
+        }),
+        event(run.runId, "RunStatusChanged", now, { status })
+      ])).pipe(Effect.catchTag("NodeCompleted", () =>
+        Effect.sync(() => {
+          run.again = true
+        })))
+    })
+
+  const hold = (runId: string, epoch: number, why: Hold, type: RunEventType) =>
+    Effect.gen(function*() {
+      const now = yield* Clock.currentTimeMillis
+      yield* persistence.write(Write.all([
+        runs.fence(runId, epoch),
+        runs.setStatus(runId, "paused", { hold: why, ownerId: null }),
+        event(runId, type, now, why),
+        event(runId, "RunStatusChanged", now, { status: "paused" })
+      ]))
+      yield* Effect.logWarning(`Run ${runId} is held: ${why.reason}`)
+    })
+
+  const settle = (
+    run: ActiveRun,
+    exit: Exit.Exit<unknown, unknown> | undefined,
+    waits: ReadonlyArray<Wait>
+  ): Effect.Effect<void, PersistenceError | RunStore.StaleEpoch> =>
+    Effect.gen(function*() {
+      const stop = run.stop
+      if (stop?._tag === "Lost") {
+        return yield* Effect.logWarning(`Run ${run.runId} is given up by this process: ${stop.cause.message}`)
+      }
+      // A body that came to its end although it was asked to stop has come to its end.
+      if (stop === undefined || (exit !== undefined && Exit.isSuccess(exit))) {
+        const ended = exit ?? Exit.void
+        yield* Scope.close(run.scope, ended)
+        return yield* end(run, yield* outcome(run, ended))
+      }
+      switch (stop._tag) {
+        case "Cancel":
+          yield* Scope.close(run.scope, exit ?? Exit.interrupt(run.body!.id()))
+          return yield* end(run, { _tag: "Cancelled", acknowledged: exit !== undefined })
+        case "Park":
+        case "Pause":
+          return yield* park(run, waits)
+        case "Diverged":
+          return yield* hold(
+            run.runId,
+            run.epoch,
+            { kind: "diverged", reason: stop.reason, nodeId: stop.nodeId },
+            "ReplayDiverged"
+          )
+        case "Shutdown":
+          return
+      }
+    })
+
+  const drive = (run: ActiveRun, { execute }: Definition, payload: object) =>
+    Effect.gen(function*() {
+      const body = yield* Effect.suspend(() => execute(payload, run.runId)).pipe(
+        Effect.scoped,
+        Effect.provideService(WorkflowEngine.WorkflowInstance, run),
+        Effect.provideService(WorkflowEngine.WorkflowEngine, engine),
+        Effect.interruptible,
+        Effect.forkDaemon,
+        Effect.supervised(run.branches)
+      )
+      run.body = body
+      body.addObserver(() => run.attention.unsafeOpen())
+      let waits: ReadonlyArray<Wait> = []
+      while (body.unsafePoll() === null) {
+        yield* run.attention.await
+        run.attention.unsafeClose()
+        if (run.stop?._tag === "Cancel") {
+          yield* Effect.timeoutOption(Effect.interruptible(Fiber.await(body)), config.cancelGrace)
+          break
+        }
+        if (run.stop !== undefined) {
+          yield* Fiber.await(body)
+        } else if (run.waiters.size > 0) {
+          yield* macrotask
+          if ((yield* run.isQuiescent) && run.stop === undefined) {
+            waits = run.waits()
+            run.requestStop({ _tag: run.pauseRequested ? "Pause" : "Park" })
+          }
+        }
+      }
+      yield* settle(run, body.unsafePoll() ?? undefined, waits)
+    }).pipe(
+      Effect.catchAll((cause) => Effect.logWarning(`Run ${run.runId} is given up by this process: ${cause.message}`)),
+      Effect.catchAllDefect((defect) => Effect.logError(`Run ${run.runId}: the engine failed`, Cause.die(defect))),
+      Effect.ensuring(Effect.suspend(() => {
+        active.delete(run.runId)
+        drivers.delete(run)
+        return run.again && !closing ? resumeLater(run.runId) : Effect.void
+      }))
+    )
+
+  const begin = (run: ActiveRun, definition: Definition, payload: object) =>
+    Effect.sync(() => {
+      active.set(run.runId, run)
+    }).pipe(
+      Effect.zipRight(Effect.forkDaemon(Effect.uninterruptible(drive(run, definition, payload)))),
+      Effect.map((driver) => {
+        if (active.get(run.runId) === run) drivers.set(run, driver)
+      })
+    )
+
+  const launch = (request: Launch, definition: Definition) =>
+    Effect.gen(function*() {
+      const { createdAtMs, parentRunId, runId } = request
+      yield* persistence.write(Write.all([
+        runs.insert({ ...request, ownerId }),
+        event(runId, "RunStarted", createdAtMs, { workflow: request.workflow })
+      ]))
+      const scope = yield* Scope.make()
+      const run = new ActiveRun({ runId, parentRunId, workflow: definition.workflow, scope, services, epoch: 1, stored: [] })
+      yield* begin(run, definition, request.payload)
+    }).pipe(Effect.uninterruptible)
+
+  const endCancelled = (runId: string) =>
+    Effect.gen(function*() {
+      const now = yield* Clock.currentTimeMillis
+      yield* persistence.write(Write.all([
+        runs.bumpEpoch(runId),
+        ...ending(runId, { _tag: "Cancelled", acknowledged: true }, now)
+      ]))
+      const run = yield* runs.find(runId)
+      if (Option.isSome(run) && run.value.parentRunId !== null) yield* childEnded(runId, run.value.parentRunId)
+    })
+
+  const takeUp = (runId: string) =>
+    Effect.gen(function*() {
+      const run = yield* runs.get(runId)
+      if (terminalStatuses.has(run.status) || run.hold !== null || run.status === "paused") return
+      const found = yield* definition(run.workflow)
+      const now = yield* Clock.currentTimeMillis
+      if (run.cancelRequestedAtMs !== null) {
+        return yield* endCancelled(runId)
+      }
+      const [{ epoch, resumesWithoutProgress }] = yield* persistence.write(Write.all([
+        runs.claim(runId, ownerId, now),
+        runs.setStatus(runId, "running"),
+        event(runId, "RunResumed", now)
+      ]))
+      if (resumesWithoutProgress > config.maxResumesWithoutProgress) {
+        const reason = `${resumesWithoutProgress} resumes in a row brought no finished step.`
+        return yield* hold(runId, epoch, { kind: "quarantined", reason }, "RunQuarantined")
+      }
+      const payload = yield* Schema.decodeUnknown(schemasOf(found.workflow).payload)(run.input).pipe(
+        Effect.either
+      )
+      if (payload._tag === "Left") {
+        const reason = `The input does not fit the payload schema: ${payload.left.message}`
+        return yield* hold(runId, epoch, { kind: "diverged", reason }, "ReplayDiverged")
+      }
+      const stored = yield* runs.storedNodes(runId)
+      const scope = yield* Scope.make()
+      const next = new ActiveRun({ runId, parentRunId: run.parentRunId, workflow: found.workflow, scope, services, epoch, stored })
+      next.pauseRequested = run.pauseRequestedAtMs !== null
+      yield* begin(next, found, payload.right)
+    })
+
+  const resume = (
+    runId: string
+  ): Effect.Effect<void, RunStore.RunNotFound | WorkflowNotFound | RunStore.StaleEpoch | PersistenceError> =>
+    Effect.suspend(() => {
+      const running = active.get(runId)
+      if (running !== undefined) {
+        running.again = true
+        return Effect.void
+      }
+      if (starting.has(runId) || closing) return Effect.void
+      starting.add(runId)
+      return Effect.ensuring(takeUp(runId), Effect.sync(() => starting.delete(runId)))
+    })
+
+  const resumeLater = (runId: string) =>
+    Effect.asVoid(Effect.forkDaemon(Effect.catchAll(resume(runId), (cause) =>
+      Effect.logWarning(`Run ${runId} could not be taken up: ${cause.message}`))))
+
+  const arrive = (runId: string, node: RunStore.StoredNode): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const run = active.get(runId)
+      if (run === undefined) return resumeLater(runId)
+      if (!run.arrive(node)) run.again = true
+      return Effect.void
+    })
+
+  const ends = new Map<string, Set<Deferred.Deferred<void>>>()
+  yield* journal.watch((committed) => {
+    if (!endEvents.has(committed.type)) return
+    for (const waiting of ends.get(committed.runId) ?? []) Deferred.unsafeDone(waiting, Effect.void)
+    ends.delete(committed.runId)
+  })
+
+  const awaitEnd = (runId: string): Effect.Effect<Run, RunStore.RunNotFound | PersistenceError> =>
+    Effect.gen(function*() {
+      const ended = yield* Deferred.make<void>()
+      const waiting = ends.get(runId) ?? new Set()
+      ends.set(runId, waiting.add(ended))
+      const forget = Effect.sync(() => {
+        waiting.delete(ended)
+        if (waiting.size === 0 && ends.get(runId) === waiting) ends.delete(runId)
+      })
+      return yield* Effect.ensuring(
+        Effect.gen(function*() {
+          const run = yield* runs.get(runId)
+          if (terminalStatuses.has(run.status)) return run
+          yield* Deferred.await(ended)
+          return yield* runs.get(runId)
+        }),
+        forget
+      )
+    })
+
+  /** The result of an ended run as its workflow's schemas say. */
+  const exitOf = (workflow: Workflow.Any, run: Run): Effect.Effect<Exit.Exit<unknown, unknown>> => {
+    if (run.status === "cancelled") return Effect.succeed(Exit.interrupt(FiberId.none))
+    if (run.status === "failed") {
+      const revived = run.error === null
+        ? Either.left(new TaskFailed({ nodeId: run.runId, reason: "Failed", cause: "unknown", detail: "" }))
+        : Failure.reviveRecord(run.runId, run.error, schemasOf(workflow).error)
+      return Effect.succeed(Either.isRight(revived) ? Exit.fail(revived.right) : Exit.die(revived.left))
+    }
+    return Effect.exit(Effect.orDie(
+      Schema.decodeUnknown(schemasOf(workflow).success)(run.output ?? undefined)
+    ))
+  }
+
+  const engine = makeWorkflowEngine({
+    services,
+    define: (found) =>
+      Effect.sync(() => {
+        definitions.set(found.workflow.name, found)
+      }),
+    complete,
+    launchChild: (workflow, runId, payload, parentRunId) =>
+      Effect.gen(function*() {
+        const found = yield* definition(workflow.name)
+        const inputJson = yield* Effect.orDie(codecOf(schemasOf(workflow).payload).encode(payload))
+        yield* launch({
+          runId,
+          parentRunId,
+          workflow: workflow.name,
+          inputJson: inputJson ?? encodeText({}),
+          idempotencyKey: null,
+          actor: systemActor,
+          startedBy: null,
+          moduleRevision: Context.get(workflow.annotations, ModuleRevision),
+          createdAtMs: yield* Clock.currentTimeMillis,
+          payload
+        }, found)
+      }),
+    awaitExit: (workflow, runId) => Effect.flatMap(awaitEnd(runId), (run) => exitOf(workflow, run)),
+    pollExit: (workflow, runId) =>
+      Effect.flatMap(runs.find(runId), (run) =>
+        Option.isSome(run) && terminalStatuses.has(run.value.status)
+          ? exitOf(workflow, run.value)
+          : Effect.succeed(undefined)),
+    interrupt: (runId) => Effect.sync(() => stop(runId, { _tag: "Cancel" })),
+    resume: (runId) => resumeLater(runId)
+  })
+
+  const stop = (runId: string, why: Stop): boolean => {
+    const run = active.get(runId)
+    run?.requestStop(why)
+    return run !== undefined
+  }
+
+  const lookAfter = Effect.gen(function*() {
+    const now = yield* Clock.currentTimeMillis
+    yield* persistence.write(runs.touchOwned(ownerId, now))
+    for (const runId of yield* runs.idsByStatus(["running"])) {
+      if (active.has(runId) || starting.has(runId)) continue
+      yield* resume(runId).pipe(
+        Effect.catchTags({
+          WorkflowNotFound: ({ workflow }) =>
+            Effect.logWarning(`Run ${runId} waits: workflow ${workflow} is not loaded.`),
+          RunNotFound: () => Effect.void,
+          StaleEpoch: () => Effect.void
+        })
+      )
+    }
+    // A branch that was busy outside of any step may have fallen silent without a sign.
+    for (const run of active.values()) if (run.waiters.size > 0) run.attention.unsafeOpen()
+  })
+
+  yield* Effect.addFinalizer(() =>
+    Effect.gen(function*() {
+      closing = true
+      for (const run of active.values()) run.requestStop({ _tag: "Shutdown" })
+      yield* Fiber.awaitAll([...drivers.values()])
+      yield* Effect.ignoreLogged(persistence.write(runs.releaseOwner(ownerId)))
+    })
+  )
+
+  return Context.make(WorkflowEngine.WorkflowEngine, engine).pipe(Context.add(
+    Runner,
+    Runner.of({
+      definition,
+      definitions: Effect.sync(() => [...definitions.values()]),
+      launch,
+      resume,
+      arrive,
+      complete,
+      isActive: (runId) => active.has(runId) || starting.has(runId),
+      stop,
+      holdSteps: (runId) => {
+        const run = active.get(runId)
+        if (run !== undefined) run.pauseRequested = true
+        return run !== undefined
+      },
+      releaseSteps: (runId) => active.get(runId)?.releaseSteps(),
+      endCancelled,
+      awaitEnd,
+      lookAfter,
+      timersChanged
+    })
+  ))
+})
+
+const endEvents: ReadonlySet<RunEventType> = new Set<RunEventType>(["RunFinished", "RunFailed", "RunCancelled"])
+
+/** Executes runs; also the `WorkflowEngine` that `@effect/workflow` code registers with. */
+export const layer = Layer.scopedContext(make)

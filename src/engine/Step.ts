@@ -1,0 +1,505 @@
+import { WorkflowEngine } from "@effect/workflow"
+import { Cause, Clock, Context, Duration, Effect, Either, Exit, Schema } from "effect"
+import type { RunStore } from "../journal/index.ts"
+import { Bounds, type FailureRecord, NodeId, nodeKey, type NodeKind, type RunEventType } from "../model/index.ts"
+import type { Write } from "../persistence/index.ts"
+import { ActiveRun } from "./internal/ActiveRun.ts"
+import { type Codec, codecOf } from "./internal/Codec.ts"
+import * as Failure from "./internal/Failure.ts"
+import { TaskFailed } from "./TaskFailed.ts"
+
+/** What an executing attempt knows about itself. */
+export interface StepContext {
+  readonly runId: string
+  readonly nodeId: string
+  readonly iteration: number
+  /** From 1; grows with every retry and with every crash. */
+  readonly attempt: number
+  /** The same for every attempt of this step, different for every other step: hand it to whatever you call. */
+  readonly idempotencyKey: string
+  /** Aborted when the attempt is to stop: cancelled, timed out, or its run shut down. */
+  readonly signal: AbortSignal
+  /** Says that the attempt is alive; recorded at most once a second. */
+  readonly heartbeat: Effect.Effect<void>
+}
+
+export interface RetryPolicy<E> {
+  /** Attempts after the first that failed; a crash of the process is not counted. */
+  readonly times: number
+  /** Pause before the first repetition, one second unless given; doubled each time unless `factor` says otherwise. */
+  readonly backoff?: Duration.DurationInput
+  readonly factor?: number
+  /** Longest pause, five minutes unless given. */
+  readonly maxBackoff?: Duration.DurationInput
+  /** Whether a failure is worth repeating; every failure is, unless given. Defects never are. */
+  readonly when?: (error: E) => boolean
+}
+
+export interface StepOptions<A, I, E, EI, X, R> {
+  readonly id: string
+  readonly kind: NodeKind
+  readonly label?: string | undefined
+  readonly output: Schema.Schema<A, I>
+  readonly error?: Schema.Schema<E, EI> | undefined
+  readonly retry?: RetryPolicy<X> | undefined
+  /** Bound on one attempt. */
+  readonly timeout?: Duration.DurationInput | undefined
+  /** An attempt that gives no heartbeat for this long has failed. */
+  readonly heartbeatTimeout?: Duration.DurationInput | undefined
+  /** Record the start before executing, and never execute twice, even after a crash. */
+  readonly atMostOnce?: boolean | undefined
+  readonly execute: (context: StepContext) => Effect.Effect<A, X, R>
+}
+
+/** The group that steps stand in; part of the node tree, not of a node's identity. */
+export class CurrentGroup extends Context.Reference<CurrentGroup>()("smithers-orchestrator/engine/CurrentGroup", {
+  defaultValue: (): string | null => null
+}) {}
+
+/** The turn of the loop that steps belong to; part of a node's identity. */
+export class CurrentIteration extends Context.Reference<CurrentIteration>()(
+  "smithers-orchestrator/engine/CurrentIteration",
+  { defaultValue: () => 0 }
+) {}
+
+/** The run that this code is the body of. */
+export const currentRun: Effect.Effect<ActiveRun, never, WorkflowEngine.WorkflowInstance> = Effect.flatMap(
+  WorkflowEngine.WorkflowInstance,
+  (instance) =>
+    instance instanceof ActiveRun
+      ? Effect.succeed(instance)
+      : Effect.dieMessage("Durable steps need the engine of smithers-orchestrator to execute the workflow.")
+)
+
+const isNodeId = Schema.is(NodeId)
+
+/** Where the caller's caller stands; cheap, the text is made only when somebody reads it. */
+export const here = (below: (...args: Array<never>) => unknown): { readonly stack?: string } => {
+  const site: { stack?: string } = {}
+  const limit = Error.stackTraceLimit
+  Error.stackTraceLimit = 1
+  Error.captureStackTrace(site, below)
+  Error.stackTraceLimit = limit
+  return site
+}
+
+/** Takes the identity of a step in its run and looks up what the journal has of it. */
+export const enter = (
+  run: ActiveRun,
+  id: string,
+  iteration: number,
+  site: { readonly stack?: string }
+): Effect.Effect<RunStore.StoredNode | undefined> =>
+  isNodeId(id)
+    ? Effect.map(run.claim(id, iteration, site), () => run.stored.get(nodeKey(id, iteration)))
+    : Effect.dieMessage(`Step id ${id} is not 1 to 128 characters of a-z A-Z 0-9 : _ -`)
+
+/** A pause that was asked for holds every step that has not started. */
+const holdWhilePaused = (run: ActiveRun, nodeId: string, iteration: number): Effect.Effect<void> =>
+  Effect.suspend(() =>
+    run.pauseRequested ? Effect.asVoid(Effect.flatten(run.wait(nodeId, iteration, "pause"))) : Effect.void
+  )
+
+
+/**
+ * Executes a durable step, or returns what the journal has of it.
+ *
+ * The start is handed to the writer without waiting, the end is awaited: a step whose completion was answered is never
+ * executed again. A step that was executing when the process died is executed again, unless `atMostOnce`.
+ */
+export const run = <A, I, E, EI, X, R>(
+  options: StepOptions<A, I, E, EI, X, R>,
+  site: { readonly stack?: string }
+): Effect.Effect<A, E, R | WorkflowEngine.WorkflowInstance> =>
+  Effect.flatMap(currentRun, (active) =>
+    Effect.withFiberRuntime((fiber) => {
+      const iteration = Context.get(fiber.currentContext, CurrentIteration)
+      const parentNodeId = Context.get(fiber.currentContext, CurrentGroup)
+      return Effect.flatMap(
+        enter(active, options.id, iteration, site),
+        (stored) => new Execution(active, options, iteration, parentNodeId, stored).result
+      )
+    }))
+
+class Execution<A, I, E, EI, X, R> {
+  readonly active: ActiveRun
+  readonly options: StepOptions<A, I, E, EI, X, R>
+  readonly iteration: number
+  readonly parentNodeId: string | null
+  readonly stored: RunStore.StoredNode | undefined
+  readonly codec: Codec<A>
+  failures: number
+  lastBeatMs = 0
+  lastWrittenBeatMs = 0
+
+  constructor(
+    active: ActiveRun,
+    options: StepOptions<A, I, E, EI, X, R>,
+    iteration: number,
+    parentNodeId: string | null,
+    stored: RunStore.StoredNode | undefined
+  ) {
+    this.active = active
+    this.options = options
+    this.iteration = iteration
+    this.parentNodeId = parentNodeId
+    this.stored = stored
+    this.codec = codecOf(options.output)
+    this.failures = stored?.failedAttempts ?? 0
+  }
+
+  get result(): Effect.Effect<A, E, R> {
+    const { stored } = this
+    if (stored === undefined) return this.execute(1)
+    if (stored.kind !== this.options.kind) {
+      return this.active.diverge(
+        this.options.id,
+        `The journal has a ${stored.kind} of this id, the code has a ${this.options.kind}.`
+      )
+    }
+    switch (stored.state) {
+      case "finished":
+        return Effect.catchAll(this.codec.decode(stored.outputJson), (error) =>
+          this.active.diverge(this.options.id, `The stored result does not fit the output schema: ${error.message}`))
+      case "failed": {
+        const revived = Failure.revive(this.options.id, stored.errorJson, this.options.error)
+        return Either.isRight(revived) ? Effect.fail(revived.right) : Effect.die(revived.left)
+      }
+      case "in-progress":
+        return this.options.atMostOnce === true
+          ? this.conclude(stored.attempt, stored.startedAtMs ?? 0, Cause.fail(
+            new TaskFailed({
+              nodeId: this.options.id,
+              reason: "OutcomeUnknown",
+              cause: "ProcessDied",
+              detail: "The process died while the task executed; it must not be executed twice."
+            })
+          ))
+          : this.execute(stored.attempt + 1)
+      default:
+        return this.execute(stored.attempt + 1)
+    }
+  }
+
+  execute(attempt: number): Effect.Effect<A, E, R> {
+    return Effect.zipRight(
+      holdWhilePaused(this.active, this.options.id, this.iteration),
+      Effect.uninterruptibleMask((restore) =>
+        Effect.flatMap(Clock.currentTimeMillis, (startedAtMs) =>
+          Effect.flatMap(this.start(attempt, startedAtMs), (started) =>
+            Effect.flatMap(
+              Effect.exit(restore(this.attempt(attempt, startedAtMs))),
+              (exit) => Effect.zipRight(started, this.settle(attempt, startedAtMs, exit, restore))
+            )))
+      )
+    )
+  }
+
+  private node(state: RunStore.NodeRecord["state"], attempt: number, startedAtMs: number, atMs: number) {
+    return {
+      runId: this.active.runId,
+      nodeId: this.options.id,
+      iteration: this.iteration,
+      kind: this.options.kind,
+      label: this.options.label ?? null,
+      parentNodeId: this.parentNodeId,
+      state,
+      attempt,
+      outputJson: null,
+      error: null,
+      startedAtMs,
+      finishedAtMs: state === "in-progress" ? null : atMs,
+      updatedAtMs: atMs
+    } satisfies RunStore.NodeRecord
+  }
+
+  private attemptRow(state: RunStore.AttemptRecord["state"], attempt: number, startedAtMs: number, atMs: number) {
+    return {
+      runId: this.active.runId,
+      nodeId: this.options.id,
+      iteration: this.iteration,
+      attempt,
+      state,
+      error: null,
+      startedAtMs,
+      finishedAtMs: state === "in-progress" ? null : atMs
+    } satisfies RunStore.AttemptRecord
+  }
+
+  private event(type: RunEventType, attempt: number, timestampMs: number, data?: Readonly<Record<string, unknown>>) {
+    return this.active.services.journal.append({
+      runId: this.active.runId,
+      type,
+      timestampMs,
+      nodeId: this.options.id,
+      iteration: this.iteration,
+      attempt,
+      ...(data === undefined ? {} : { data })
+    })
+  }
+
+  private start(attempt: number, atMs: number): Effect.Effect<Effect.Effect<void>> {
+    const { runs } = this.active.services
+    const units: Array<Write.Write<unknown>> = [
+      runs.putNode(this.node("in-progress", attempt, atMs, atMs)),
+      runs.putAttempt(this.attemptRow("in-progress", attempt, atMs, atMs)),
+      this.event("NodeStarted", attempt, atMs)
+    ]
+    if (this.stored?.state === "in-progress" && attempt === this.stored.attempt + 1) {
+      units.unshift(runs.abandonAttempts(this.active.runId, this.options.id, this.iteration, atMs))
+    }
+    return this.options.atMostOnce === true
+      ? Effect.as(this.active.commit(units), Effect.void)
+      : this.active.submit(units)
+  }
+
+  private attempt(attempt: number, startedAtMs: number): Effect.Effect<A, X | TaskFailed, R> {
+    const { options } = this
+    this.lastBeatMs = startedAtMs
+    const controller = new LazyAbort()
+    const body = Effect.onInterrupt(
+      Effect.suspend(() => options.execute(this.context(attempt, controller))),
+      () => Effect.sync(() => controller.abort())
+    )
+    const watched = options.heartbeatTimeout === undefined
+      ? body
+      : Effect.raceFirst(body, this.watchdog(Duration.toMillis(options.heartbeatTimeout)))
+    return options.timeout === undefined ? watched : Effect.timeoutFail(watched, {
+      duration: options.timeout,
+      onTimeout: () =>
+        new TaskFailed({
+          nodeId: options.id,
+          reason: "TimedOut",
+          cause: "Timeout",
+          detail: `No result within ${Duration.format(Duration.decode(options.timeout!))}.`
+        })
+    })
+  }
+
+  private context(attempt: number, controller: LazyAbort): StepContext {
+    const { active, iteration, options } = this
+    return {
+      runId: active.runId,
+      nodeId: options.id,
+      iteration,
+      attempt,
+      idempotencyKey: `${active.runId}/${options.id}/${iteration}`,
+      get signal() {
+        return controller.signal
+      },
+      heartbeat: Effect.flatMap(Clock.currentTimeMillis, (now) => {
+        this.lastBeatMs = now
+        if (now - this.lastWrittenBeatMs < 1_000) return Effect.void
+        this.lastWrittenBeatMs = now
+        const at = { runId: active.runId, nodeId: options.id, iteration, attempt }
+        return active.submit([
+          active.services.runs.heartbeat(at, now),
+          this.event("TaskHeartbeat", attempt, now)
+        ])
+      })
+    }
+  }
+
+  private watchdog(limitMs: number): Effect.Effect<never, TaskFailed> {
+    return Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      const left = this.lastBeatMs + limitMs - now
+      return left > 0 ? Effect.zipRight(Effect.sleep(left), this.watchdog(limitMs)) : new TaskFailed({
+        nodeId: this.options.id,
+        reason: "HeartbeatLost",
+        cause: "HeartbeatTimeout",
+        detail: `No heartbeat for ${limitMs} ms.`
+      })
+    })
+  }
+
+  private settle(
+    attempt: number,
+    startedAtMs: number,
+    exit: Exit.Exit<A, X | TaskFailed>,
+    restore: <B, E2, R2>(effect: Effect.Effect<B, E2, R2>) => Effect.Effect<B, E2, R2>
+  ): Effect.Effect<A, E, R> {
+    if (Exit.isSuccess(exit)) {
+      return Effect.matchEffect(this.codec.encode(exit.value), {
+        onFailure: (error) => this.conclude(attempt, startedAtMs, Cause.fail(this.unfit("OutputInvalid", error.message))),
+        onSuccess: (text) => {
+          if (text !== null && text.length * 3 > Bounds.outputBytes && Buffer.byteLength(text) > Bounds.outputBytes) {
+            return this.conclude(attempt, startedAtMs, Cause.fail(
+              this.unfit("OutputTooLarge", `The output has ${Buffer.byteLength(text)} bytes, at most ${Bounds.outputBytes} are kept.`)
+            ))
+          }
+          return this.finish(attempt, startedAtMs, text)
+        }
+      })
+    }
+    // An interrupt carries no error.
+    if (Cause.isInterruptedOnly(exit.cause)) {
+      return this.interrupted(attempt, startedAtMs, exit.cause as Cause.Cause<never>)
+    }
+    return Effect.suspend(() => {
+      const { defect, error } = Failure.squash(exit.cause)
+      this.failures++
+      const policy = this.options.retry
+      const again = policy !== undefined && !defect && this.failures <= policy.times &&
+        (error instanceof TaskFailed || policy.when === undefined || policy.when(error as X))
+      return again
+        ? this.retry(attempt, startedAtMs, error, policy, restore)
+        : this.conclude(attempt, startedAtMs, exit.cause)
+    })
+  }
+
+  private unfit(reason: "OutputInvalid" | "OutputTooLarge", detail: string): TaskFailed {
+    return new TaskFailed({ nodeId: this.options.id, reason, cause: reason, detail })
+  }
+
+  private finish(attempt: number, startedAtMs: number, outputJson: string | null): Effect.Effect<A> {
+    const { runs } = this.active.services
+    return Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      Effect.zipRight(
+        this.active.commit([
+          runs.putNode({ ...this.node("finished", attempt, startedAtMs, now), outputJson }),
+          runs.putAttempt(this.attemptRow("finished", attempt, startedAtMs, now)),
+          this.event("NodeFinished", attempt, now)
+        ], now),
+        // The body sees what a replay would see.
+        Effect.orDie(this.codec.decode(outputJson))
+      ))
+  }
+
+  private interrupted(attempt: number, startedAtMs: number, cause: Cause.Cause<never>): Effect.Effect<never> {
+    const { runs } = this.active.services
+    // A run that is parked, paused or shut down in the middle of a step executes the step again later.
+    if (this.active.stop !== undefined && this.active.stop._tag !== "Cancel") return Effect.failCause(cause)
+    return Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      Effect.zipRight(
+        this.active.commit([
+          runs.putNode(this.node("cancelled", attempt, startedAtMs, now)),
+          runs.putAttempt(this.attemptRow("cancelled", attempt, startedAtMs, now)),
+          this.event("NodeCancelled", attempt, now)
+        ], now),
+        Effect.failCause(cause)
+      ))
+  }
+
+  private retry(
+    attempt: number,
+    startedAtMs: number,
+    error: unknown,
+    policy: RetryPolicy<X>,
+    restore: <B, E2, R2>(effect: Effect.Effect<B, E2, R2>) => Effect.Effect<B, E2, R2>
+  ): Effect.Effect<A, E, R> {
+    const { runs } = this.active.services
+    const first = Duration.toMillis(policy.backoff ?? "1 second")
+    const longest = Duration.toMillis(policy.maxBackoff ?? "5 minutes")
+    const pause = Math.min(first * (policy.factor ?? 2) ** (this.failures - 1), longest)
+    const failure = Failure.record(error, this.options.error)
+    return Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      Effect.zipRight(
+        this.active.commit([
+          runs.putAttempt({ ...this.attemptRow("failed", attempt, startedAtMs, now), error: failure }),
+          ...this.lostHeartbeat(error, attempt, now),
+          this.event("NodeRetrying", attempt + 1, now, { error: publicFailure(failure), retryAtMs: now + pause })
+        ]),
+        restore(Effect.zipRight(Effect.sleep(pause), this.execute(attempt + 1)))
+      ))
+  }
+
+  private lostHeartbeat(error: unknown, attempt: number, now: number) {
+    return error instanceof TaskFailed && error.reason === "HeartbeatLost"
+      ? [this.event("TaskHeartbeatTimeout", attempt, now, { lastHeartbeatAtMs: this.lastBeatMs })]
+      : []
+  }
+
+  /** Records that the step has failed for good, and fails: typed if the task's schema says so, else as a defect. */
+  private conclude(attempt: number, startedAtMs: number, cause: Cause.Cause<X | TaskFailed>): Effect.Effect<never, E> {
+    const { runs } = this.active.services
+    const { defect, error } = Failure.squash(cause)
+    const declared = defect ? undefined : this.options.error
+    let failure = Failure.record(error, declared)
+    let raised: Effect.Effect<never, E>
+    if (failure.typed) {
+      // `record` says typed only when the error is encodable by the schema of E.
+      raised = Effect.fail(error as E)
+    } else {
+      const unknown = Failure.undeclared(this.options.id, error, defect)
+      failure = { ...Failure.record(unknown, TaskFailed), typed: false }
+      raised = Effect.die(unknown)
+    }
+    return Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      Effect.zipRight(
+        this.active.commit([
+          runs.putNode({ ...this.node("failed", attempt, startedAtMs, now), error: failure }),
+          runs.putAttempt({ ...this.attemptRow("failed", attempt, startedAtMs, now), error: failure }),
+          ...this.lostHeartbeat(error, attempt, now),
+          this.event("NodeFailed", attempt, now, { error: publicFailure(failure) })
+        ], now),
+        raised
+      ))
+  }
+}
+
+/** What an event says of a failure. */
+const publicFailure = ({ message, name }: FailureRecord) => ({ name, message })
+
+/** An AbortController that exists only if somebody asks for its signal. */
+class LazyAbort {
+  private controller: AbortController | undefined
+  private aborted = false
+
+  get signal(): AbortSignal {
+    this.controller ??= new AbortController()
+    if (this.aborted) this.controller.abort()
+    return this.controller.signal
+  }
+
+  abort(): void {
+    this.aborted = true
+    this.controller?.abort()
+  }
+}
+
+
+/**
+ * A node of the tree for the steps of `body`. It has no result of its own: on a replay the body is executed again and its
+ * steps return what they have.
+ */
+export const group = <A, E, R>(
+  id: string,
+  label: string | null,
+  body: Effect.Effect<A, E, R>,
+  site: { readonly stack?: string }
+): Effect.Effect<A, E, R | WorkflowEngine.WorkflowInstance> =>
+  Effect.gen(function*() {
+    const active = yield* currentRun
+    const iteration = yield* CurrentIteration
+    const parentNodeId = yield* CurrentGroup
+    const stored = yield* enter(active, id, iteration, site)
+    const inside = Effect.provideService(body, CurrentGroup, id)
+    if (stored?.state === "finished") return yield* inside
+    const startedAtMs = stored?.startedAtMs ?? (yield* Clock.currentTimeMillis)
+    const mark = (state: "in-progress" | "finished" | "failed", type: RunEventType, atMs: number) => [
+      active.services.runs.putNode({
+        runId: active.runId,
+        nodeId: id,
+        iteration,
+        kind: "group",
+        label,
+        parentNodeId,
+        state,
+        attempt: 1,
+        outputJson: null,
+        error: null,
+        startedAtMs,
+        finishedAtMs: state === "in-progress" ? null : atMs,
+        updatedAtMs: atMs
+      }),
+      active.services.journal.append({ runId: active.runId, type, timestampMs: atMs, nodeId: id, iteration })
+    ]
+    if (stored === undefined) yield* active.submit(mark("in-progress", "NodeStarted", startedAtMs))
+    return yield* Effect.onExit(inside, (exit) =>
+      Exit.isFailure(exit) && Cause.isInterrupted(exit.cause)
+        ? Effect.void
+        : Effect.flatMap(Clock.currentTimeMillis, (now) =>
+          Exit.isSuccess(exit)
+            ? active.commit(mark("finished", "NodeFinished", now), now)
+            : active.commit(mark("failed", "NodeFailed", now), now)))
+  })

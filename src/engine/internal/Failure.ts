@@ -1,0 +1,83 @@
+import { Cause, Either, Option, Schema } from "effect"
+import { Bounds, FailureRecord } from "../../model/index.ts"
+import { Redaction } from "../../secrets/index.ts"
+import { TaskFailed } from "../TaskFailed.ts"
+
+const cut = (text: string): string => {
+  const clean = Redaction.redact(text)
+  return clean.length <= Bounds.failureMessageChars ? clean : `${clean.slice(0, Bounds.failureMessageChars - 1)}…`
+}
+
+const nameOf = (error: unknown): string => {
+  if (typeof error === "object" && error !== null) {
+    if ("_tag" in error && typeof error._tag === "string") return error._tag
+    if ("name" in error && typeof error.name === "string") return error.name
+  }
+  return typeof error
+}
+
+const messageOf = (error: unknown): string =>
+  error instanceof Error ? error.message : typeof error === "string" ? error : Cause.pretty(Cause.fail(error))
+
+/** What a cause comes down to: its first failure, else its first defect. */
+export const squash = (cause: Cause.Cause<unknown>): { readonly error: unknown; readonly defect: boolean } =>
+  Option.match(Cause.failureOption(cause), {
+    onSome: (error) => ({ error, defect: false }),
+    onNone: () => ({ error: Cause.squash(cause), defect: true })
+  })
+
+/** The record of an error: redacted and cut text; the payload only if `schema` declares how it looks. */
+export const record = <E, I>(error: unknown, schema: Schema.Schema<E, I> | undefined): FailureRecord => {
+  const described = { name: nameOf(error), message: cut(messageOf(error)) }
+  if (schema !== undefined) {
+    const encoded = Schema.encodeUnknownEither(schema)(error)
+    if (Either.isRight(encoded)) return { ...described, typed: true, data: redactDeep(encoded.right) }
+  }
+  return { ...described, typed: false }
+}
+
+/** Every text within an encoded error, redacted. */
+const redactDeep = (value: unknown): unknown => {
+  if (typeof value === "string") return Redaction.redact(value)
+  if (Array.isArray(value)) return value.map(redactDeep)
+  if (typeof value === "object" && value !== null) {
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, redactDeep(item)]))
+  }
+  return value
+}
+
+const decodeRecord = Schema.decodeUnknownOption(Schema.parseJson(FailureRecord))
+const decodeTaskFailed = Schema.decodeUnknownOption(TaskFailed)
+
+const unreadable: FailureRecord = { name: "unknown", message: "The stored failure cannot be read.", typed: false }
+
+/** The error of a stored record: as declared if it still decodes, else as a `TaskFailed`. */
+export const reviveRecord = <E, I>(
+  nodeId: string,
+  stored: FailureRecord,
+  schema: Schema.Schema<E, I> | undefined
+): Either.Either<E, TaskFailed> => {
+  if (schema !== undefined && stored.typed) {
+    const decoded = Schema.decodeUnknownEither(schema)(stored.data)
+    if (Either.isRight(decoded)) return Either.right(decoded.right)
+  }
+  return Either.left(Option.getOrElse(
+    decodeTaskFailed(stored.data),
+    () => new TaskFailed({ nodeId, reason: "Failed", cause: stored.name, detail: stored.message })
+  ))
+}
+
+/** `reviveRecord` from the JSON text of the record. */
+export const revive = <E, I>(nodeId: string, errorJson: string | null, schema: Schema.Schema<E, I> | undefined) =>
+  reviveRecord(nodeId, Option.getOrElse(decodeRecord(errorJson), () => unreadable), schema)
+
+/** A failure that the task's schema does not declare, as it is raised and stored. */
+export const undeclared = (nodeId: string, error: unknown, defect: boolean): TaskFailed =>
+  error instanceof TaskFailed
+    ? error
+    : new TaskFailed({
+      nodeId,
+      reason: defect ? "Defect" : "Failed",
+      cause: nameOf(error),
+      detail: cut(messageOf(error))
+    })

@@ -1,0 +1,193 @@
+import { type Activity, DurableClock, type DurableDeferred, Workflow, WorkflowEngine } from "@effect/workflow"
+import { Clock, Duration, Effect, Exit, Schema } from "effect"
+import { createHash } from "node:crypto"
+import type { RunStore } from "../../journal/index.ts"
+import { nodeKey } from "../../model/index.ts"
+import type { PersistenceError, Write } from "../../persistence/index.ts"
+import { awaitNode, type CompletedNode } from "../DurableWait.ts"
+import type { WorkflowNotFound } from "../EngineError.ts"
+import * as Step from "../Step.ts"
+import type { RunServices } from "./ActiveRun.ts"
+import { codecOf } from "./Codec.ts"
+
+/** A registered workflow and how its body is executed. */
+export interface Definition {
+  readonly workflow: Workflow.Any
+  readonly execute: (
+    payload: object,
+    executionId: string
+  ) => Effect.Effect<unknown, unknown, WorkflowEngine.WorkflowInstance | WorkflowEngine.WorkflowEngine>
+}
+
+/** The schemas of a workflow, which must need no services to decode and encode. */
+export interface WorkflowSchemas {
+  readonly payload: Schema.Schema<object, unknown>
+  readonly success: Schema.Schema<unknown, unknown>
+  readonly error: Schema.Schema<unknown, unknown>
+}
+
+const schemas = new WeakMap<object, WorkflowSchemas>()
+
+/** Made once per workflow, so that their codecs are compiled once. */
+export const schemasOf = (workflow: Workflow.Any): WorkflowSchemas => {
+  const known = schemas.get(workflow)
+  if (known !== undefined) return known
+  const made: WorkflowSchemas = {
+    payload: Schema.make(workflow.payloadSchema.ast),
+    success: Schema.make(workflow.successSchema.ast),
+    error: Schema.make(workflow.errorSchema.ast)
+  }
+  schemas.set(workflow, made)
+  return made
+}
+
+/** What the adapter needs of the runner. */
+export interface Host {
+  readonly services: RunServices
+  readonly define: (definition: Definition) => Effect.Effect<void>
+  readonly launchChild: (
+    workflow: Workflow.Any,
+    runId: string,
+    payload: object,
+    parentRunId: string | null
+  ) => Effect.Effect<void, RunStore.RunExists | WorkflowNotFound | PersistenceError>
+  readonly awaitExit: (
+    workflow: Workflow.Any,
+    runId: string
+  ) => Effect.Effect<Exit.Exit<unknown, unknown>, RunStore.RunNotFound | PersistenceError>
+  readonly pollExit: (
+    workflow: Workflow.Any,
+    runId: string
+  ) => Effect.Effect<Exit.Exit<unknown, unknown> | undefined, PersistenceError>
+  /** Commits the result of a wait, once, and hands it to the run. */
+  readonly complete: (
+    node: CompletedNode,
+    also: ReadonlyArray<Write.Write<unknown>>
+  ) => Effect.Effect<void, PersistenceError>
+  readonly interrupt: (runId: string) => Effect.Effect<void>
+  readonly resume: (runId: string) => Effect.Effect<void>
+}
+
+/** An exit of encoded values, as nodes of activities, deferreds and children store it. */
+const EncodedExit = Schema.Exit({ success: Schema.Unknown, failure: Schema.Unknown, defect: Schema.Defect })
+const exitCodec = codecOf(EncodedExit)
+
+/** Names of `@effect/workflow` are free text, node ids are not: what does not fit is replaced and told apart by a hash. */
+const nodeIdOf = (prefix: string, name: string): string => {
+  const id = `${prefix}:${name.replace(/[^a-zA-Z0-9:_-]/g, "_")}`
+  if (id === `${prefix}:${name}` && id.length <= 128) return id
+  return `${id.slice(0, 115)}-${createHash("sha256").update(name).digest("hex").slice(0, 12)}`
+}
+
+const clockPrefix = "DurableClock/"
+
+const deferredNode = (name: string) =>
+  name.startsWith(clockPrefix)
+    ? { nodeId: nodeIdOf("timer", name.slice(clockPrefix.length)), kind: "timer" as const, wait: "timer" as const }
+    : { nodeId: nodeIdOf("deferred", name), kind: "deferred" as const, wait: "event" as const }
+
+/** The node in the parent that stands for a child run. */
+export const childNodeId = (childRunId: string): string => nodeIdOf("child", childRunId)
+
+/**
+ * Lets workflows of `@effect/workflow` (Activity, DurableDeferred, DurableClock, child workflows) run unchanged on our
+ * journal. Where that package would suspend and poll, we wait on the node's row, so a result that arrives before the wait
+ * is as good as one that arrives after it (Effect-TS/effect#6318, #8238).
+ */
+export const makeWorkflowEngine = (host: Host): WorkflowEngine.WorkflowEngine["Type"] => {
+  const { services } = host
+  const noSite = {}
+
+  return WorkflowEngine.makeUnsafe({
+    register: (workflow, execute) => host.define({ workflow, execute }),
+
+    execute: (workflow, options) =>
+      Effect.gen(function*() {
+        const parent = options.parent
+        const runId = options.executionId
+        yield* host.launchChild(workflow, runId, options.payload, parent?.executionId ?? null).pipe(
+          Effect.catchTag("RunExists", () => Effect.void)
+        )
+        if (options.discard) return undefined
+        if (parent === undefined) return new Workflow.Complete({ exit: yield* host.awaitExit(workflow, runId) })
+        const run = yield* Effect.provideService(Step.currentRun, WorkflowEngine.WorkflowInstance, parent)
+        const nodeId = childNodeId(runId)
+        yield* Effect.zipRight(
+          Step.enter(run, nodeId, 0, noSite),
+          awaitNode(
+            run,
+            { nodeId, iteration: 0, kind: "child", label: workflow.name, wait: "event", opening: () => [] },
+            run.stored.get(nodeKey(nodeId, 0))
+          )
+        )
+        return new Workflow.Complete({ exit: yield* host.awaitExit(workflow, runId) })
+        // The Encoded interface has no error channel: a database that fails here fails the step that asked.
+      }).pipe(Effect.orDie) as never,
+
+    poll: (workflow, runId) =>
+      Effect.map(
+        Effect.orDie(host.pollExit(workflow, runId)),
+        (exit) => exit === undefined ? undefined : new Workflow.Complete({ exit })
+      ),
+
+    interrupt: (_workflow, runId) => host.interrupt(runId),
+    resume: (_workflow, runId) => host.resume(runId),
+
+    activityExecute: (activity: Activity.Any, attempt: number) =>
+      Effect.map(
+        Step.run<Exit.Exit<unknown, unknown>, typeof EncodedExit.Encoded, never, never, never, never>({
+          id: nodeIdOf("activity", activity.name),
+          kind: "activity",
+          label: activity.name,
+          output: EncodedExit,
+          // The Any interface leaves the channels open; the encoded values are what the schema stores.
+          execute: () => Effect.exit(activity.executeEncoded as Effect.Effect<unknown, unknown>)
+        }, noSite).pipe(Effect.provideService(Step.CurrentIteration, attempt - 1)),
+        (exit) => new Workflow.Complete({ exit })
+      ),
+
+    deferredResult: (deferred: DurableDeferred.Any) =>
+      Effect.gen(function*() {
+        const run = yield* Step.currentRun
+        const { kind, nodeId, wait } = deferredNode(deferred.name)
+        const stored = run.stored.get(nodeKey(nodeId, 0))
+        const node = yield* awaitNode(
+          run,
+          { nodeId, iteration: 0, kind, label: deferred.name, wait, opening: () => [] },
+          stored
+        )
+        return yield* Effect.orDie(exitCodec.decode(node.outputJson))
+      }),
+
+    deferredDone: (options) =>
+      Effect.gen(function*() {
+        const outputJson = yield* exitCodec.encode(options.exit)
+        const { kind, nodeId } = deferredNode(options.deferredName)
+        yield* host.complete({ runId: options.executionId, nodeId, iteration: 0, kind, outputJson }, [])
+      }).pipe(Effect.orDie),
+
+    scheduleClock: (_workflow, options: { readonly executionId: string; readonly clock: DurableClock.DurableClock }) =>
+      Effect.gen(function*() {
+        const run = yield* Effect.serviceOptional(WorkflowEngine.WorkflowInstance).pipe(
+          Effect.flatMap((instance) => Effect.provideService(Step.currentRun, WorkflowEngine.WorkflowInstance, instance)),
+          Effect.orDie
+        )
+        const { nodeId } = deferredNode(options.clock.deferred.name)
+        if (run.stored.has(nodeKey(nodeId, 0))) return
+        const now = yield* Clock.currentTimeMillis
+        const firesAtMs = now + Math.ceil(Duration.toMillis(options.clock.duration))
+        yield* run.commit([
+          services.timers.create({ runId: run.runId, nodeId, iteration: 0, firesAtMs }),
+          services.journal.append({
+            runId: run.runId,
+            type: "TimerCreated",
+            timestampMs: now,
+            nodeId,
+            iteration: 0,
+            data: { firesAtMs, timerType: "duration" }
+          })
+        ], now)
+        services.timersChanged.unsafeOpen()
+      })
+  })
+}
