@@ -57,7 +57,7 @@ export const follow = (runId: string): Stream.Stream<Feed, ClientError, Client |
     )
 
     return events.pipe(
-      Stream.groupedWithin(feedPage, "50 millis"),
+      Stream.groupedWithin(2_000, "100 millis"),
       Stream.tap(() => live.changed(runId)),
       Stream.scan<ReadonlyArray<RunEventRow>, Iterable<RunEventRow>>([], (shown, group) => append(shown, [...group])),
       Stream.zipLatestWith(interrupted.changes, (events, interrupted): Feed => ({ events, interrupted }))
