@@ -1,0 +1,64 @@
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import { Effect, Layer, Option } from "effect"
+import { Access, AccessConfig } from "./access/index.ts"
+import { Audit } from "./audit/index.ts"
+import { Home, ServiceInfo, WorkflowModules, WorkflowsConfig } from "./cli/index.ts"
+import { ApprovalStore, Engine, EngineConfig, Runner, Supervisor, TimerStore } from "./engine/index.ts"
+import { Gateway, GatewayConfig } from "./gateway/index.ts"
+import { Journal, RunStore } from "./journal/index.ts"
+import { Persistence, PersistenceConfig } from "./persistence/index.ts"
+
+/** Every setting of the service; read before anything is opened, so that a bad one leaves no trace. */
+export const Settings = Layer.mergeAll(
+  PersistenceConfig.layerConfig,
+  AccessConfig.layerConfig,
+  EngineConfig.layerConfig,
+  WorkflowsConfig.layerConfig,
+  GatewayConfig.layerConfig
+)
+
+const AccessLive = Layer.provide(Access.layer, Gateway.layerMethods)
+
+const JournalLive = Layer.merge(Journal.layer, RunStore.layer)
+
+const EngineLive = Engine.layer.pipe(
+  Layer.provideMerge(Runner.layer),
+  Layer.provideMerge(Layer.merge(ApprovalStore.layer, TimerStore.layer))
+)
+
+/** Takes up unfinished runs and listens when, and only when, the workflows are there. */
+const Doors = Layer.merge(Supervisor.layer, Gateway.layer)
+
+const Info = Layer.scoped(
+  ServiceInfo,
+  Effect.gen(function*() {
+    const { home } = yield* Persistence.Persistence
+    const { adminTokenFile } = yield* Access.Access
+    const { address: { url } } = yield* Gateway.Gateway
+    const engine = yield* Engine.Engine
+    const modules = yield* WorkflowModules.WorkflowModules
+    yield* Home.publishAddress(home, url)
+    return ServiceInfo.of({
+      url,
+      console: `${url}/console`,
+      pid: process.pid,
+      home,
+      adminTokenFile: Option.getOrNull(adminTokenFile),
+      workflows: (yield* engine.workflows).map(({ key }) => key),
+      modules
+    })
+  })
+)
+
+/** The whole service, from what the operator is told at the top down to the platform. */
+export const App = Info.pipe(
+  Layer.provideMerge(Doors),
+  Layer.provideMerge(WorkflowModules.layer),
+  Layer.provideMerge(EngineLive),
+  Layer.provideMerge(JournalLive),
+  Layer.provideMerge(AccessLive),
+  Layer.provideMerge(Audit.layer),
+  Layer.provideMerge(Persistence.layer),
+  Layer.provide(Settings),
+  Layer.provide(NodeContext.layer)
+)

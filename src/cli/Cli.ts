@@ -1,0 +1,178 @@
+import { CliConfig, Command, HelpDoc, ValidationError } from "@effect/cli"
+import { Terminal } from "@effect/platform"
+import { Cause, type ConfigError, Console, Effect, Exit, Layer, Schema } from "effect"
+import { CommandFailed, exitCodes, FailureDocument } from "./CommandFailed.ts"
+import { approveCommand, denyCommand } from "./commands/ApprovalCommands.ts"
+import { configCommand } from "./commands/ConfigCommand.ts"
+import { runCommand } from "./commands/RunCommand.ts"
+import {
+  cancelCommand,
+  eventsCommand,
+  pauseCommand,
+  psCommand,
+  resumeCommand,
+  retryCommand,
+  runsCommand,
+  showCommand
+} from "./commands/RunsCommands.ts"
+import { tokenCommand } from "./commands/TokenCommands.ts"
+import { workflowsCommand } from "./commands/WorkflowsCommand.ts"
+import { explain } from "./Explanation.ts"
+import { Output } from "./Output.ts"
+import { ServiceDocument, ServiceInfo } from "./ServiceInfo.ts"
+import { local, provideOutput } from "./SharedOptions.ts"
+import { plain } from "./Style.ts"
+import { fields } from "./Table.ts"
+
+/** What only the composition root can do; loaded when a command asks for it. */
+export interface Composition<E> {
+  /** The service. */
+  readonly app: Effect.Effect<Layer.Layer<ServiceInfo, E>>
+  /** Reads every setting, as starting would. */
+  readonly checkConfig: Effect.Effect<void, ConfigError.ConfigError>
+  readonly version: string
+}
+
+const serviceText = (info: typeof ServiceDocument.Type): string =>
+  [
+    `Smithers is running (process ${info.pid}).`,
+    "",
+    fields([
+      ["Console", info.console],
+      ["Home", info.home],
+      ["Admin token", info.adminTokenFile ?? "as given in SMITHERS_ADMIN_TOKEN"],
+      ["Workflows", info.workflows.length === 0 ? "none" : info.workflows.join(", ")],
+      ...info.modules.failed.map(({ detail, file, reason }) =>
+        ["Not loaded", `${file} (${reason}): ${detail}`] as const
+      )
+    ]),
+    "",
+    "Stop it with Ctrl-C or SIGTERM."
+  ].join("\n")
+
+const serve = <E>({ app }: Composition<E>) =>
+  Effect.scoped(Effect.gen(function*() {
+    const output = yield* Output
+    const context = yield* Layer.build(Layer.unwrapEffect(app))
+    yield* Effect.flatMap(ServiceInfo, (info) => output.print(ServiceDocument, info, serviceText)).pipe(
+      Effect.provide(context)
+    )
+    return yield* Effect.never
+  }))
+
+const rootCommand = <E>(composition: Composition<E>) => {
+  const serveCommand = Command.make("serve", local, () => serve(composition)).pipe(
+    Command.withDescription("Run the service until it is stopped. This is what happens without a command, too."),
+    provideOutput
+  )
+  return Command.make("smithers", local, () => serve(composition)).pipe(
+    Command.withDescription("A durable orchestrator for AI-agent workflows. Without a command: serve."),
+    provideOutput,
+    Command.withSubcommands([
+      serveCommand,
+      runCommand,
+      psCommand,
+      showCommand,
+      eventsCommand,
+      approveCommand,
+      denyCommand,
+      cancelCommand,
+      pauseCommand,
+      resumeCommand,
+      retryCommand,
+      runsCommand,
+      workflowsCommand,
+      tokenCommand,
+      configCommand(composition.checkConfig)
+    ])
+  )
+}
+
+const exitCodeHelp = HelpDoc.blocks([
+  HelpDoc.h1("EXIT CODES"),
+  HelpDoc.p(
+    "0 done · 1 the operation failed (of a followed run: it did not finish) · 2 the command line, an input or a setting " +
+      "is not acceptable · 3 no service answers · 4 the token is missing or may not do this · 5 not found · 6 the state " +
+      "does not allow it (decided already, run exists, home in use) · 130 interrupted"
+  )
+])
+
+const encodeFailure = Schema.encode(Schema.parseJson(FailureDocument))
+
+const report = Effect.fnUntraced(function*(failure: CommandFailed, json: boolean) {
+  const { code, exitCode, field, fix, message } = failure
+  yield* Console.error(
+    json
+      ? yield* Effect.orDie(encodeFailure({
+        error: {
+          code,
+          message,
+          exitCode,
+          ...(field === undefined ? {} : { field }),
+          ...(fix === undefined ? {} : { fix })
+        }
+      }))
+      : fix === undefined || message.includes(fix)
+      ? message
+      : `${message} ${fix}`
+  )
+  return exitCode
+})
+
+/** An option that no command has is what is wrong, whatever the parser stumbled over first. */
+const unknownOption = (argv: ReadonlyArray<string>, help: string): CommandFailed | undefined => {
+  const option = argv.find((word) => /^--[a-z]/.test(word) && !help.includes(word.replace(/=.*/, "")))
+  return option === undefined ? undefined : new CommandFailed({
+    outcome: "usage",
+    code: "USAGE",
+    field: option,
+    message: `Unknown option ${option}.`,
+    fix: "See --help."
+  })
+}
+
+/** Help goes to stdout, coloured for a terminal only; what the parser says of errors is reported by us. */
+const helpConsole = Effect.gen(function*() {
+  const terminal = yield* Terminal.Terminal
+  const isTerminal = yield* terminal.isTTY
+  const outer = yield* Effect.console
+  const log = (...parts: ReadonlyArray<string>) =>
+    Effect.ignore(terminal.display(`${isTerminal ? parts.join(" ") : plain(parts.join(" "))}\n`))
+  return { outer, help: { ...outer, log, error: () => Effect.void } satisfies Console.Console }
+})
+
+/** Runs one command line; answers its exit code, having reported what went wrong. */
+export const run = <E>(argv: ReadonlyArray<string>, composition: Composition<E>) =>
+  Effect.gen(function*() {
+    const { help, outer } = yield* helpConsole
+    const root = rootCommand(composition)
+    const command = Command.run(root, {
+      name: "smithers",
+      executable: "smithers",
+      version: composition.version,
+      footer: exitCodeHelp
+    })
+    const helpText = plain(HelpDoc.toAnsiText(Command.getHelp(root, CliConfig.defaultConfig)))
+    return yield* command(argv).pipe(
+      Effect.as(exitCodes.ok),
+      Effect.withConsole(help),
+      Effect.catchAll((error) =>
+        report(
+          (ValidationError.isValidationError(error) ? unknownOption(argv, helpText) : undefined) ?? explain(error),
+          argv.includes("--json")
+        )
+      ),
+      Effect.withConsole(outer)
+    )
+  })
+
+/** The exit code of the process: a service that was told to stop did what it should; another command did not finish. */
+export const exitCodeOf = (argv: ReadonlyArray<string>, exit: Exit.Exit<unknown, unknown>): number =>
+  Exit.match(exit, {
+    onSuccess: (code) => typeof code === "number" ? code : exitCodes.ok,
+    onFailure: (cause) => {
+      if (!Cause.isInterruptedOnly(cause)) return exitCodes.failed
+      const command = argv.slice(2).find((word) => !word.startsWith("-"))
+      return command === undefined || command === "serve" ? exitCodes.ok : exitCodes.interrupted
+    }
+  })

@@ -1,0 +1,77 @@
+/** One setting of the product. */
+export interface Setting {
+  readonly key: string
+  /** Null: nothing unless it is set. */
+  readonly default: string | null
+  /** Who reads it: the service, or the operator's commands. */
+  readonly usedBy: "service" | "commands" | "both"
+  /** Never shown. */
+  readonly secret: boolean
+  readonly meaning: string
+}
+
+const setting = (
+  key: string,
+  defaultValue: string | null,
+  meaning: string,
+  { secret = false, usedBy = "service" }: Partial<Pick<Setting, "secret" | "usedBy">> = {}
+): Setting => ({ key, default: defaultValue, usedBy, secret, meaning })
+
+/** Every setting there is. `smithers config` and the README's table show exactly these. */
+export const catalogue: ReadonlyArray<Setting> = [
+  setting("SMITHERS_HOME", ".smithers", "Directory of the database, backups, sandboxes, modules and the admin token.", {
+    usedBy: "both"
+  }),
+  setting("SMITHERS_HOST", "127.0.0.1", "Address to listen on; one that is not loopback needs TLS.", {
+    usedBy: "both"
+  }),
+  setting("SMITHERS_PORT", "7331", "Port to listen on; 0 picks a free one and prints it.", { usedBy: "both" }),
+  setting(
+    "SMITHERS_WORKFLOWS",
+    null,
+    "Workflow modules, .ts or .js, separated by commas; unset: the shipped examples."
+  ),
+  setting(
+    "SMITHERS_REPO_ROOTS",
+    ".",
+    "Directories, separated by commas, in which `release-notes` may read repositories."
+  ),
+  setting(
+    "SMITHERS_SYNCHRONOUS",
+    "full",
+    "`full`: a commit survives a power cut. `normal`: a crash of the process only."
+  ),
+  setting(
+    "SMITHERS_ALLOW_NETWORK_FS",
+    "false",
+    "Start although the home lies on a network file system, at your own risk."
+  ),
+  setting("SMITHERS_ADMIN_TOKEN", null, "The operator's token; unset: one is made and kept in `<home>/admin-token`.", {
+    secret: true
+  }),
+  setting("SMITHERS_TOKEN_MAX_TTL", "30 days", "The longest lifetime that a token may be issued for."),
+  setting("SMITHERS_TLS_CERT", null, "File of the TLS certificate chain (PEM); together with SMITHERS_TLS_KEY."),
+  setting("SMITHERS_TLS_KEY", null, "File of the TLS private key (PEM)."),
+  setting("SMITHERS_INSECURE_BIND", "false", "Listen on a host that is not loopback without TLS."),
+  setting("SMITHERS_CANCEL_GRACE", "10 seconds", "How long the tasks of a cancelled run may take to stop."),
+  setting("SMITHERS_MAX_RESUMES", "10", "Resumes in a row without progress before a run is quarantined."),
+  setting(
+    "SMITHERS_URL",
+    null,
+    "Where the operator's commands find the service; unset: `<home>/address`, else host and port.",
+    {
+      usedBy: "commands"
+    }
+  ),
+  setting("SMITHERS_TOKEN", null, "The token of the operator's commands; unset: `<home>/admin-token`.", {
+    usedBy: "commands",
+    secret: true
+  })
+]
+
+/** The default of a setting that has one. */
+export const defaultOf = (key: string): string => {
+  const found = catalogue.find((entry) => entry.key === key)?.default
+  if (found == null) throw new Error(`${key} has no default in the catalogue`)
+  return found
+}

@@ -1,0 +1,47 @@
+import { DateTime, Option, Schema } from "effect"
+import type { EventRow } from "../gateway/contract.ts"
+import type { NodeState, RunEventType } from "../model/index.ts"
+import { bold, dim, ofState } from "./Style.ts"
+
+/** The node state that an event leads to. */
+export const stateAfter: ReadonlyMap<RunEventType, NodeState> = new Map<RunEventType, NodeState>([
+  ["NodePending", "pending"],
+  ["NodeStarted", "in-progress"],
+  ["NodeFinished", "finished"],
+  ["NodeFailed", "failed"],
+  ["NodeCancelled", "cancelled"],
+  ["NodeRetrying", "in-progress"],
+  ["NodeSkipped", "skipped"],
+  ["NodeWaitingApproval", "waiting-approval"],
+  ["NodeWaitingTimer", "waiting-timer"],
+  ["NodeWaitingEvent", "waiting-event"]
+])
+
+/** The parts of an event's payload that people are shown. */
+const Shown = Schema.Struct({
+  nodeId: Schema.optional(Schema.NullOr(Schema.String)),
+  iteration: Schema.optional(Schema.NullOr(Schema.Int)),
+  error: Schema.optional(Schema.Struct({ message: Schema.optional(Schema.String) })),
+  status: Schema.optional(Schema.String),
+  reason: Schema.optional(Schema.String)
+})
+const decodeShown = Schema.decodeUnknownOption(Shown)
+
+export const shownOf = (row: EventRow): typeof Shown.Type => Option.getOrElse(decodeShown(row.payload), () => ({}))
+
+/** The node that an event is about, as people are shown it; null for one about the run. */
+export const nodeName = (row: EventRow): string | null => {
+  const { iteration, nodeId } = shownOf(row)
+  return nodeId == null ? null : iteration == null || iteration === 0 ? nodeId : `${nodeId} #${iteration}`
+}
+
+/** One event as a line of text. */
+export const eventLine = (row: EventRow): string => {
+  const { error, reason, status } = shownOf(row)
+  const state = stateAfter.get(row.event)
+  const name = (state === undefined ? bold : ofState(state))(row.event.padEnd(20))
+  const at = DateTime.formatIso(DateTime.unsafeMake(row.timestampMs)).slice(11, 19)
+  return [dim(`${at} ${String(row.seq).padStart(5)}`), name, nodeName(row), status, reason, error?.message]
+    .filter((part) => part != null)
+    .join("  ")
+}

@@ -1,0 +1,64 @@
+import { Command } from "@effect/cli"
+import { Config, type ConfigError, Effect, Option, Schema } from "effect"
+import { CommandFailed } from "../CommandFailed.ts"
+import { catalogue } from "../ConfigCatalogue.ts"
+import { configProblems } from "../Explanation.ts"
+import { Output } from "../Output.ts"
+import { local, provideOutput } from "../SharedOptions.ts"
+import { table } from "../Table.ts"
+
+/** What `config --json` writes. The value of a secret is `<redacted>`. */
+export const ConfigDocument = Schema.Struct({
+  settings: Schema.Array(Schema.Struct({
+    key: Schema.String,
+    value: Schema.NullOr(Schema.String),
+    source: Schema.Literal("env", "default"),
+    default: Schema.NullOr(Schema.String),
+    usedBy: Schema.Literal("service", "commands", "both"),
+    secret: Schema.Boolean,
+    meaning: Schema.String
+  })),
+  problems: Schema.Array(Schema.Struct({ key: Schema.String, problem: Schema.String }))
+})
+
+const readSettings = Effect.forEach(
+  catalogue,
+  (setting) =>
+    Effect.map(Config.option(Config.string(setting.key)), (given) => ({
+      ...setting,
+      value: Option.isNone(given) ? setting.default : setting.secret ? "<redacted>" : given.value,
+      source: Option.isNone(given) ? "default" as const : "env" as const
+    }))
+)
+
+/** Shows every setting; `check` reads them all as the service would. */
+export const configCommand = (check: Effect.Effect<void, ConfigError.ConfigError>) =>
+  Command.make("config", local, () =>
+    Effect.gen(function*() {
+      const output = yield* Output
+      const settings = yield* readSettings
+      const problems = yield* Effect.match(check, { onFailure: configProblems, onSuccess: () => [] })
+      yield* output.print(ConfigDocument, { settings, problems }, () =>
+        table(
+          ["SETTING", "VALUE", "SOURCE", "DEFAULT", "MEANING"],
+          settings.map(({ default: byDefault, key, meaning, source, value }) => [
+            key,
+            value ?? "-",
+            source,
+            byDefault ?? "-",
+            meaning
+          ])
+        ))
+      if (problems.length > 0) {
+        return yield* new CommandFailed({
+          outcome: "usage",
+          code: "INVALID_CONFIG",
+          message: problems.map(({ key, problem }) => `${key}: ${problem}.`).join(" "),
+          field: problems[0]?.key ?? "",
+          fix: "The service does not start with these."
+        })
+      }
+    })).pipe(
+      Command.withDescription("Show every setting, where its value comes from and what it means."),
+      provideOutput
+    )

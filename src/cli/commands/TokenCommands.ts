@@ -1,0 +1,142 @@
+import { Args, Command, Options } from "@effect/cli"
+import { Clock, Duration, Effect, Layer, Option, Schema } from "effect"
+import { IssueToken, TokenRow } from "../../gateway/contract.ts"
+import { CommandFailed } from "../CommandFailed.ts"
+import * as Output from "../Output.ts"
+import { connected, type ConnectedOptions } from "../SharedOptions.ts"
+import { fields, span, table } from "../Table.ts"
+import * as TokenDesk from "../TokenDesk.ts"
+
+/** What `token list --json` writes. */
+export const TokensDocument = Schema.Struct({ tokens: Schema.Array(TokenRow) })
+
+/** What `token issue --json` and `token rotate --json` write; `token` is the secret, shown this once. */
+export const IssuedDocument = IssueToken.successSchema
+
+const provideDesk = <Name extends string, R, E, A extends ConnectedOptions>(command: Command.Command<Name, R, E, A>) =>
+  Command.provide(command, (options: A) => Layer.merge(Output.layer(options.json), TokenDesk.layer(options)))
+
+const units: Readonly<Record<string, string>> = { s: "seconds", m: "minutes", h: "hours", d: "days" }
+
+/** `24h` as well as `24 hours`. */
+const spelledOut = (text: string): string =>
+  text.trim().replace(/^(\d+)\s*([smhd])$/, (_, amount: string, unit: string) => `${amount} ${units[unit]}`)
+
+const toMillis = Effect.fnUntraced(function*(option: string, text: Option.Option<string>) {
+  if (Option.isNone(text)) return undefined
+  return yield* Effect.mapBoth(Duration.decodeUnknown(spelledOut(text.value)), {
+    onFailure: () =>
+      new CommandFailed({
+        outcome: "usage",
+        code: "INVALID_INPUT",
+        field: option,
+        message: `${option} "${text.value}" is not a duration.`,
+        fix: "Give it as 30m, 24h or 7d."
+      }),
+    onSuccess: (duration) => Math.round(Duration.toMillis(duration))
+  })
+})
+
+const issuedText = ({ grant, token }: TokenDesk.Issued): string =>
+  [
+    token,
+    "",
+    "It is shown this once.",
+    fields([
+      ["Id", grant.tokenId],
+      ["Role", grant.role],
+      ["Scopes", grant.scopes.join(" ")],
+      ["Expires", grant.expiresAtMs === null ? "never" : new Date(grant.expiresAtMs).toISOString()]
+    ])
+  ].join("\n")
+
+const issueCommand = Command.make("issue", {
+  scopes: Options.text("scopes").pipe(
+    Options.withDescription("What it may do, separated by commas: run:read, run:write, approval:submit, …"),
+    Options.withDefault("run:read")
+  ),
+  role: Options.text("role").pipe(Options.withDescription("Role of its bearer."), Options.withDefault("operator")),
+  user: Options.text("user").pipe(Options.withDescription("Whom decisions are recorded as."), Options.optional),
+  ttl: Options.text("ttl").pipe(
+    Options.withDescription("Lifetime: 30m, 24h (the default), 7d."),
+    Options.optional
+  ),
+  label: Options.text("label").pipe(Options.withDescription("What it is for."), Options.optional),
+  ...connected
+}, ({ label, role, scopes, ttl, user }) =>
+  Effect.gen(function*() {
+    const desk = yield* TokenDesk.TokenDesk
+    const output = yield* Output.Output
+    const issued = yield* desk.issue({
+      role,
+      scopes: scopes.split(/[\s,]+/).filter((scope) => scope !== ""),
+      userId: Option.getOrUndefined(user),
+      label: Option.getOrUndefined(label),
+      ttlMs: yield* toMillis("--ttl", ttl)
+    })
+    yield* output.print(IssuedDocument, issued, issuedText)
+  })).pipe(Command.withDescription("Make a token. Its secret is shown this once."), provideDesk)
+
+const stateOf = (token: TokenRow, now: number): string => {
+  if (token.revokedAtMs !== null && token.revokedAtMs <= now) return "revoked"
+  return token.expiresAtMs !== null && token.expiresAtMs <= now ? "expired" : "live"
+}
+
+const listCommand = Command.make("list", {
+  limit: Options.integer("limit").pipe(Options.withDescription("At most so many."), Options.withDefault(100)),
+  ...connected
+}, ({ limit }) =>
+  Effect.gen(function*() {
+    const desk = yield* TokenDesk.TokenDesk
+    const output = yield* Output.Output
+    const tokens = yield* desk.list(limit)
+    const now = yield* Clock.currentTimeMillis
+    yield* output.print(TokensDocument, { tokens }, () =>
+      table(
+        ["TOKEN", "STATE", "ROLE", "SCOPES", "USER", "LABEL", "AGE", "LAST USED"],
+        tokens.map((token) => [
+          token.tokenId,
+          stateOf(token, now),
+          token.role,
+          token.scopes.join(" "),
+          token.userId ?? "",
+          token.label ?? "",
+          span(now - token.issuedAtMs),
+          token.lastUsedAtMs === null ? "never" : `${span(now - token.lastUsedAtMs)} ago`
+        ])
+      ))
+  })).pipe(Command.withDescription("List tokens, newest first. Secrets are not kept."), provideDesk)
+
+const tokenIdArgument = Args.text({ name: "tokenId" }).pipe(Args.withDescription("Id of the token, not its secret."))
+
+const rotateCommand = Command.make("rotate", {
+  tokenId: tokenIdArgument,
+  overlap: Options.text("overlap").pipe(
+    Options.withDescription("How long the old one stays good: 10m, 1h. Default: not at all."),
+    Options.optional
+  ),
+  ...connected
+}, ({ overlap, tokenId }) =>
+  Effect.gen(function*() {
+    const desk = yield* TokenDesk.TokenDesk
+    const output = yield* Output.Output
+    const issued = yield* desk.rotate(tokenId, yield* toMillis("--overlap", overlap))
+    yield* output.print(IssuedDocument, issued, issuedText)
+  })).pipe(Command.withDescription("Replace a token by a new one of the same rights."), provideDesk)
+
+const revokeCommand = Command.make(
+  "revoke",
+  { tokenId: tokenIdArgument, ...connected },
+  ({ tokenId }) =>
+    Effect.gen(function*() {
+      const desk = yield* TokenDesk.TokenDesk
+      const output = yield* Output.Output
+      const revoked = yield* desk.revoke(tokenId)
+      yield* output.print(TokenRow, revoked, () => `Token ${tokenId} is revoked.`)
+    })
+).pipe(Command.withDescription("End a token now; open connections of it are closed."), provideDesk)
+
+export const tokenCommand = Command.make("token").pipe(
+  Command.withDescription("Tokens. Through the running service, or in the home itself while it does not run."),
+  Command.withSubcommands([issueCommand, listCommand, rotateCommand, revokeCommand])
+)

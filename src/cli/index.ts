@@ -1,0 +1,12 @@
+/**
+ * The operator's tool: what `smithers <command>` does, and what the service tells its operator.
+ *
+ *     words ──Command──► handler ──► front doors or Connection (gateway client) ──► Output ──► exit code
+ */
+export * as Cli from "./Cli.ts"
+export { exitCodes } from "./CommandFailed.ts"
+export * as Home from "./Home.ts"
+export * as Logs from "./Logs.ts"
+export { ServiceInfo } from "./ServiceInfo.ts"
+export * as WorkflowModules from "./WorkflowModules.ts"
+export * as WorkflowsConfig from "./WorkflowsConfig.ts"

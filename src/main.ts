@@ -1,0 +1,24 @@
+#!/usr/bin/env node
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import { Effect, Layer } from "effect"
+import { Cli, Logs } from "./cli/index.ts"
+
+// The service is a large graph: only `serve` (and `config`, which reads its settings) waits for it to load.
+const composition = Effect.promise(() => import("./App.ts"))
+
+const main = Cli.run(process.argv, {
+  app: Effect.map(composition, ({ App }) => App),
+  checkConfig: Effect.flatMap(composition, ({ Settings }) => Effect.scoped(Layer.build(Settings))),
+  version: "0.1.0"
+})
+
+// A reader that went away (`smithers events … | head`) is the business of whoever writes.
+process.stdout.on("error", () => {})
+process.stderr.on("error", () => {})
+
+NodeRuntime.runMain(Effect.provide(main, [NodeContext.layer, Logs.layer]), {
+  disableErrorReporting: true,
+  disablePrettyLogger: true,
+  teardown: (exit, onExit) => onExit(Cli.exitCodeOf(process.argv, exit))
+})
