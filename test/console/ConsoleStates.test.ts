@@ -204,6 +204,27 @@ describe.skipIf(Browser.missing !== undefined)("the console, on a gateway made o
     await page.getByRole("region", { name: "Result" }).getByText("read it").first().waitFor()
   })
 
+  it("gives every control a name", async () => {
+    const run = gateway.addRun("release-notes", {})
+    gateway.park(run, { title: "Notes" })
+    await open()
+    const pages = [
+      "/runs",
+      `/runs/${run.runId}`,
+      "/launch/release-notes",
+      "/launch/echo",
+      `/approvals/${run.runId}/ship/0`
+    ]
+    for (const path of pages) {
+      await page.goto(consoleOf(gateway.address, path))
+      await page.getByRole("status").getByText("Live").waitFor()
+      await page.getByRole("main").getByRole("heading").first().waitFor()
+      const unnamed = /^\s*- (button|link|textbox|combobox|checkbox|list|region|navigation)\b(?! ")/
+      const lines = (await page.locator("body").ariaSnapshot()).split("\n")
+      assert.deepStrictEqual(lines.filter((line) => unnamed.test(line)), [], path)
+    }
+  })
+
   it("needs no sideways scrolling at 380 px, and shows either the list or what was selected", async () => {
     const run = gateway.addRun("release-notes", {})
     gateway.park(run, { line: "x".repeat(2_000) })

@@ -1,8 +1,8 @@
 import { boot } from "../Boot.ts"
 
-export const Brand = ({ as: Element }: { readonly as: "h1" | "div" }) => (
-  <Element className="brand">
+export const Brand = () => (
+  <h1 className="brand">
     <img src={`${boot.mountPath}/icon.svg`} alt="" />
     Smithers
-  </Element>
+  </h1>
 )

@@ -1,5 +1,6 @@
 import { useAtomSet, useAtomValue } from "@effect-atom/atom-react"
-import { routeAtom } from "../Route.ts"
+import { useEffect } from "react"
+import { type Route, routeAtom } from "../Route.ts"
 import { sessionAtom } from "../Session.ts"
 import { announcementAtom, approvalsAtom, approvalsListed, useConnection, useLoaded } from "../State.ts"
 import { ApprovalsPage } from "./ApprovalsPage.tsx"
@@ -44,7 +45,7 @@ const Header = () => {
   const here = (page: string) => route.page === page ? "page" : undefined
   return (
     <header className="header">
-      <Brand as="div" />
+      <Brand />
       <nav className="nav" aria-label="Console">
         <Link to={{ page: "runs" }} aria-current={here("runs")}>Runs</Link>
         <Link to={{ page: "launch" }} aria-current={here("launch")}>Launch</Link>
@@ -68,8 +69,23 @@ const Header = () => {
   )
 }
 
+const titleOf = (route: Route): string => {
+  switch (route.page) {
+    case "runs":
+      return route.runId ?? "Runs"
+    case "launch":
+      return route.workflow === undefined ? "Launch" : `Launch ${route.workflow}`
+    case "approvals":
+      return "Approvals"
+  }
+}
+
 const Page = () => {
   const route = useAtomValue(routeAtom)
+  const title = titleOf(route)
+  useEffect(() => {
+    document.title = `${title} · Smithers`
+  }, [title])
   switch (route.page) {
     case "runs":
       return <RunsPage runId={route.runId} />

@@ -57,7 +57,7 @@ export const InputField = ({ error, field, onChange, value }: {
   const label = (
     <label htmlFor={id}>
       {field.name}
-      {field.required || field.control.kind === "boolean" ? null : <span className="optional">(optional)</span>}
+      {field.required || field.control.kind === "boolean" ? null : <span className="optional">{" "}(optional)</span>}
     </label>
   )
   const check = field.control.kind === "boolean"

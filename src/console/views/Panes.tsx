@@ -19,8 +19,9 @@ export const Panes = ({ children, list, selected }: {
 
   return (
     <div className={selected === undefined ? "panes" : "panes showing-detail"}>
+      <a className="button skip" href="#detail">Skip the list</a>
       <div className="list-pane card">{list}</div>
-      <div className="detail" ref={detail} tabIndex={-1}>{children}</div>
+      <div className="detail" id="detail" ref={detail} tabIndex={-1}>{children}</div>
     </div>
   )
 }

@@ -16,7 +16,7 @@ export const SignIn = ({ notice }: { readonly notice: string | undefined }) => {
 
   return (
     <main className="card sign-in">
-      <Brand as="h1" />
+      <Brand />
       <form className="form" onSubmit={onSubmit}>
         {problem === undefined ? null : <p className="notice error" role="alert">{problem}</p>}
         <div className="field">
