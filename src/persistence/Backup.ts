@@ -22,7 +22,7 @@ export interface Backup {
 export type { Progress }
 
 interface Reporting {
-  /** Called a few hundred times for a gigabyte; slow work in it slows the backup down. */
+  /** Called for every megabyte; slow work in it slows the backup down. */
   readonly onProgress?: Report | undefined
 }
 

@@ -26,15 +26,24 @@ export class Persistence extends Context.Tag("smithers-orchestrator/persistence/
   {
     /**
      * Commits one unit and answers with its result. The unit fails alone: a violated constraint or an unmet guard undoes
-     * it and nothing else. Waits when more than `Bounds.writeQueueUnits` units are queued. Once handed over, a unit is
-     * carried out even if the caller is interrupted.
+     * it and nothing else. Waits when `Bounds.writeQueueUnits` units are queued; interrupted there, nothing is written.
+     * Once handed over, a unit is carried out, once, even if the caller is interrupted: the interruption then takes
+     * effect when the unit is through. Fails with `Busy` when another process holds the database's write lock for more
+     * than five seconds, with `Full` when the unit finds no room, with `Closed` after the end of the layer's scope; then
+     * nothing was written. Only after `CommitUnknown` (the disk failed during COMMIT) a restart may show the unit.
      */
     readonly write: <A, E>(unit: Write<A, E>) => Effect.Effect<A, E | PersistenceError>
-    /** Hands a unit over without waiting for its commit; the inner effect awaits its answer. Units keep their order. */
+    /**
+     * Hands a unit over without waiting for its commit; the inner effect awaits its answer and may be left alone, but
+     * then a failure stays unseen. Waits for room in the queue as `write` does. Units keep the order of handing over.
+     */
     readonly submit: <A, E>(unit: Write<A, E>) => Effect.Effect<Effect.Effect<A, E | PersistenceError>>
     /** The read-only connection. Whoever reads pages by key; nothing here may take a write lock. */
     readonly sql: SqlClient.SqlClient
-    /** Applies an owner's migrations, idempotently, and waits until the last of them is visible. */
+    /**
+     * Applies an owner's migrations, idempotently, and waits up to ten seconds until all of them are visible. Owners take
+     * turns, and no unit is committed meanwhile: a step must not call `write`.
+     */
     readonly migrate: (migrations: Migrations.Migrations) => Effect.Effect<void, StartRefused | SqlError.SqlError>
     /** Absolute path of `SMITHERS_HOME`. */
     readonly home: string

@@ -62,10 +62,14 @@ layer(NodeContext.layer, { excludeTestServices: true })("Crash", (it) => {
       })
       yield* Effect.forEach(
         children,
-        ({ lines }) => Effect.fork(Stream.runForEach(lines, () => Ref.update(ready, (n) => n + 1)))
+        ({ lines }) =>
+          Effect.fork(Stream.runForEach(
+            Stream.filter(lines, (line) => line === "ready"),
+            () => Ref.update(ready, (n) => n + 1)
+          ))
       )
-      const exits = yield* Effect.raceAll(children.map(({ child }) => child.exitCode))
-      assert.notStrictEqual(exits, 0)
+      const exitCode = yield* Effect.raceAll(children.map(({ child }) => child.exitCode))
+      assert.notStrictEqual(exitCode, 0)
       yield* Effect.repeat(turn, { until: () => Effect.map(Ref.get(ready), (n) => n > 0) })
       assert.strictEqual(yield* Ref.get(ready), 1)
       const running = yield* Effect.filter(children, ({ child }) => child.isRunning)

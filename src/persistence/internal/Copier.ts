@@ -52,7 +52,7 @@ const copy = async (source, file) => {
     await from.backup(file, {
       progress: ({ totalPages, remainingPages }) => {
         progress("copying", (totalPages - remainingPages) * pageBytes, totalPages * pageBytes)
-        return 2048
+        return 256
       }
     })
   } finally {
