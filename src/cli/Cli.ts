@@ -3,6 +3,7 @@ import { Terminal } from "@effect/platform"
 import { Cause, type ConfigError, Console, Effect, Exit, Layer, Schema } from "effect"
 import { CommandFailed, exitCodes, FailureDocument } from "./CommandFailed.ts"
 import { approveCommand, denyCommand } from "./commands/ApprovalCommands.ts"
+import { backupCommand } from "./commands/BackupCommands.ts"
 import { configCommand } from "./commands/ConfigCommand.ts"
 import { runCommand } from "./commands/RunCommand.ts"
 import {
@@ -83,6 +84,7 @@ const rootCommand = <E>(composition: Composition<E>) => {
       runsCommand,
       workflowsCommand,
       tokenCommand,
+      backupCommand,
       configCommand(composition.checkConfig)
     ])
   )
@@ -99,22 +101,18 @@ const exitCodeHelp = HelpDoc.blocks([
 
 const encodeFailure = Schema.encode(Schema.parseJson(FailureDocument))
 
+/** A sentence for people: the field if the message does not name it, the message, and the fix unless it is part of it. */
+const sentence = ({ field, fix, message }: CommandFailed): string => {
+  const named = field === undefined || message.includes(field) ? message : `${field}: ${message}`
+  const ended = /[.!?]$/.test(named) ? named : `${named}.`
+  return fix === undefined || message.includes(fix) ? ended : `${ended} ${fix}`
+}
+
 const report = Effect.fnUntraced(function*(failure: CommandFailed, json: boolean) {
   const { code, exitCode, field, fix, message } = failure
+  const optional = { ...(field === undefined ? {} : { field }), ...(fix === undefined ? {} : { fix }) }
   yield* Console.error(
-    json
-      ? yield* Effect.orDie(encodeFailure({
-        error: {
-          code,
-          message,
-          exitCode,
-          ...(field === undefined ? {} : { field }),
-          ...(fix === undefined ? {} : { fix })
-        }
-      }))
-      : fix === undefined || message.includes(fix)
-      ? message
-      : `${message} ${fix}`
+    json ? yield* Effect.orDie(encodeFailure({ error: { code, message, exitCode, ...optional } })) : sentence(failure)
   )
   return exitCode
 })

@@ -52,6 +52,12 @@ export const catalogue: ReadonlyArray<Setting> = [
   setting("SMITHERS_TOKEN_MAX_TTL", "30 days", "The longest lifetime that a token may be issued for."),
   setting("SMITHERS_TLS_CERT", null, "File of the TLS certificate chain (PEM); together with SMITHERS_TLS_KEY."),
   setting("SMITHERS_TLS_KEY", null, "File of the TLS private key (PEM)."),
+  setting(
+    "SMITHERS_ALLOWED_ORIGINS",
+    null,
+    "Origins that browsers may call from, separated by commas; unset: any, as every call carries its token."
+  ),
+  setting("SMITHERS_HEARTBEAT", "15 seconds", "Between two ticks to each WebSocket connection."),
   setting("SMITHERS_INSECURE_BIND", "false", "Listen on a host that is not loopback without TLS."),
   setting("SMITHERS_CANCEL_GRACE", "10 seconds", "How long the tasks of a cancelled run may take to stop."),
   setting("SMITHERS_MAX_RESUMES", "10", "Resumes in a row without progress before a run is quarantined."),
@@ -72,6 +78,6 @@ export const catalogue: ReadonlyArray<Setting> = [
 /** The default of a setting that has one. */
 export const defaultOf = (key: string): string => {
   const found = catalogue.find((entry) => entry.key === key)?.default
-  if (found == null) throw new Error(`${key} has no default in the catalogue`)
+  if (found === undefined || found === null) throw new Error(`${key} has no default in the catalogue`)
   return found
 }

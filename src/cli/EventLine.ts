@@ -32,7 +32,7 @@ export const shownOf = (row: EventRow): typeof Shown.Type => Option.getOrElse(de
 /** The node that an event is about, as people are shown it; null for one about the run. */
 export const nodeName = (row: EventRow): string | null => {
   const { iteration, nodeId } = shownOf(row)
-  return nodeId == null ? null : iteration == null || iteration === 0 ? nodeId : `${nodeId} #${iteration}`
+  return nodeId ? iteration ? `${nodeId} #${iteration}` : nodeId : null
 }
 
 /** One event as a line of text. */
@@ -42,6 +42,6 @@ export const eventLine = (row: EventRow): string => {
   const name = (state === undefined ? bold : ofState(state))(row.event.padEnd(20))
   const at = DateTime.formatIso(DateTime.unsafeMake(row.timestampMs)).slice(11, 19)
   return [dim(`${at} ${String(row.seq).padStart(5)}`), name, nodeName(row), status, reason, error?.message]
-    .filter((part) => part != null)
+    .filter((part) => part !== undefined && part !== null)
     .join("  ")
 }

@@ -60,7 +60,7 @@ const ofConfig = (error: ConfigError.ConfigError): CommandFailed => {
     code: "INVALID_CONFIG",
     message: problems.map(({ key, problem }) => `${key}: ${problem}.`).join(" "),
     ...(problems[0] === undefined ? {} : { field: problems[0].key }),
-    fix: "`smithers config` lists every setting."
+    fix: "Every setting: `smithers config`."
   })
 }
 
@@ -72,14 +72,23 @@ const ofValidation = (error: ValidationError.ValidationError): CommandFailed =>
     fix: "See --help."
   })
 
-/** How the errors of the front doors end a command that uses them directly. */
+/** How the errors of the front doors end a command that uses them directly, by name or by name and reason. */
 const outcomes: Readonly<Record<string, Outcome>> = {
-  Forbidden: "forbidden",
-  Unauthorized: "forbidden",
-  InvalidGrant: "usage",
-  InvalidInput: "usage",
-  TokenNotFound: "notFound",
-  GatewayUnreachable: "unreachable"
+  "Forbidden": "forbidden",
+  "Unauthorized": "forbidden",
+  "InvalidGrant": "usage",
+  "TokenNotFound": "notFound",
+  "GatewayUnreachable": "unreachable",
+  "GatewayRefused.InsecureBind": "usage",
+  "GatewayRefused.TlsFiles": "usage",
+  "StartRefused.InstanceLocked": "conflict",
+  "BackupError.NoDatabase": "notFound",
+  "BackupError.ManifestMissing": "notFound",
+  "BackupError.FileMissing": "notFound",
+  "BackupError.AlreadyExists": "conflict",
+  "BackupError.DatabaseExists": "conflict",
+  "BackupError.InUse": "conflict",
+  "BackupError.RestorePending": "conflict"
 }
 
 const stringMember = (error: unknown, member: string): string | undefined => {
@@ -96,9 +105,10 @@ export const explain = (error: unknown): CommandFailed => {
   const name = stringMember(error, "_tag") ?? stringMember(error, "name") ?? "Error"
   const reason = stringMember(error, "reason")
   const field = stringMember(error, "field")
+  const code = reason === undefined ? name : `${name}.${reason}`
   return new CommandFailed({
-    outcome: name === "StartRefused" && reason === "InstanceLocked" ? "conflict" : outcomes[name] ?? "failed",
-    code: reason === undefined ? name : `${name}.${reason}`,
+    outcome: outcomes[code] ?? outcomes[name] ?? "failed",
+    code,
     message: stringMember(error, "message") ?? String(error),
     ...(field === undefined ? {} : { field }),
     ...(name === "GatewayUnreachable" ? { fix: "Start it with `smithers serve`, or give --url." } : {})

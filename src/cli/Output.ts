@@ -1,5 +1,6 @@
 import { Terminal } from "@effect/platform"
 import { Context, Effect, Layer, Schema } from "effect"
+import { plain } from "./Style.ts"
 
 /** Where a command's result goes: one rendering for programs (`--json`), one for people. */
 export class Output extends Context.Tag("smithers-orchestrator/cli/Output")<Output, {
@@ -8,7 +9,7 @@ export class Output extends Context.Tag("smithers-orchestrator/cli/Output")<Outp
   readonly live: boolean
   /** Width and height of that terminal. */
   readonly size: Effect.Effect<{ readonly columns: number; readonly rows: number }>
-  /** The result: one line of JSON, or what `forPeople` makes of it. Called repeatedly by what streams. */
+  /** The result: one line of JSON, or what `forPeople` makes of it (colours are for terminals). A stream: one by one. */
   readonly print: <A, I>(schema: Schema.Schema<A, I>, value: A, forPeople: (value: A) => string) => Effect.Effect<void>
   /** Said to people only. */
   readonly say: (text: string) => Effect.Effect<void>
@@ -22,7 +23,7 @@ const make = (json: boolean) =>
     const isTerminal = yield* terminal.isTTY
     // Nobody reads on (`smithers events … | head`): there is nothing left to do.
     const display = (text: string) => Effect.catchAll(terminal.display(text), () => Effect.interrupt)
-    const say = (text: string) => json || text === "" ? Effect.void : display(`${text}\n`)
+    const say = (text: string) => json || text === "" ? Effect.void : display(`${isTerminal ? text : plain(text)}\n`)
     return Output.of({
       json,
       live: isTerminal && !json,

@@ -74,7 +74,7 @@ export const make = Effect.gen(function*() {
 
   return {
     show: (row: EventRow): Effect.Effect<void> => {
-      if (!output.live) return output.say(plain(eventLine(row)))
+      if (!output.live) return output.say(eventLine(row))
       const name = nodeName(row)
       const state = stateAfter.get(row.event)
       if (name === null || state === undefined) return Effect.void

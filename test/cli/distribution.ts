@@ -28,7 +28,7 @@ export const distribution = (): string => {
   const src = path.join(root, "src")
   const files = sources(src)
   const hash = createHash("sha256")
-  for (const file of files) hash.update(file).update(fs.readFileSync(file))
+  for (const file of [...files, path.join(root, "package.json")]) hash.update(file).update(fs.readFileSync(file))
   const home = path.join(root, "node_modules/.cache/test-dist", hash.digest("hex").slice(0, 16))
   const main = path.join(home, "dist/main.js")
   if (fs.existsSync(main)) return main

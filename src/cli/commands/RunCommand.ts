@@ -10,7 +10,7 @@ import { Output } from "../Output.ts"
 import * as Progress from "../Progress.ts"
 import { followedEvents } from "../RunEvents.ts"
 import { connected, provideConnection } from "../SharedOptions.ts"
-import { ofState, plain } from "../Style.ts"
+import { ofState } from "../Style.ts"
 import { prettyJson } from "../Table.ts"
 
 /** What `run --json` writes: the launch, and with `--follow` each event and the run as it ended, a line each. */
@@ -53,7 +53,7 @@ const follow = Effect.fnUntraced(function*(runId: string) {
   const progress = yield* Progress.make
 
   const show = (row: EventRow) =>
-    output.json ? output.print(RunDocument, { type: "event", ...row }, () => plain(eventLine(row))) : progress.show(row)
+    output.json ? output.print(RunDocument, { type: "event", ...row }, () => eventLine(row)) : progress.show(row)
   const hint = (row: EventRow) =>
     row.event === "ApprovalRequested"
       ? Effect.zipRight(
@@ -73,7 +73,7 @@ const follow = Effect.fnUntraced(function*(runId: string) {
   yield* output.print(RunDocument, { type: "ended", run }, () =>
     [
       `Run ${runId} ${ofState(run.status)(run.status)}.`,
-      ...(run.output == null ? [] : [prettyJson(run.output)])
+      ...(run.output === null || run.output === undefined ? [] : [prettyJson(run.output)])
     ].join("\n"))
   if (run.status !== "finished" && run.status !== "continued") {
     return yield* new CommandFailed({
@@ -124,7 +124,7 @@ export const runCommand = Command.make("run", {
     })
     yield* output.print(RunDocument, { type: "launched", ...launched }, ({ type: _, ...run }) =>
       "runId" in run
-        ? `Run ${run.runId} of ${launched.workflow}${launched.existing ? ", which existed already" : ""}`
+        ? `Run ${run.runId} of ${launched.workflow}${launched.existing ? " existed already" : " has started"}.`
         : "")
     if (options.follow) {
       yield* follow(launched.runId)

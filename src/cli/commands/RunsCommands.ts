@@ -20,18 +20,31 @@ import { eventLine } from "../EventLine.ts"
 import { Output } from "../Output.ts"
 import { followedEvents, storedEvents } from "../RunEvents.ts"
 import { connected, provideConnection, yes } from "../SharedOptions.ts"
-import { ofState, plain } from "../Style.ts"
+import { ofState } from "../Style.ts"
 import { fields, prettyJson, span, table } from "../Table.ts"
 
 const runIdArgument = Args.text({ name: "runId" }).pipe(Args.withDescription("Id of the run."))
 const nodeIdArgument = Args.text({ name: "nodeId" }).pipe(Args.withDescription("Id of the node."))
 
+const parseStatus = (text: string) =>
+  Effect.mapError(
+    Schema.decodeUnknown(RunStatus)(text),
+    () =>
+      new CommandFailed({
+        outcome: "usage",
+        code: "INVALID_INPUT",
+        field: "--status",
+        message: `--status "${text}" is not a status.`,
+        fix: `Give one of ${RunStatus.literals.join(", ")}.`
+      })
+  )
+
 /** What `ps --json` writes. */
 export const PsDocument = Schema.Struct({ runs: Schema.Array(RunRow) })
 
 export const psCommand = Command.make("ps", {
-  status: Options.choice("status", RunStatus.literals).pipe(
-    Options.withDescription("Only runs of this status."),
+  status: Options.text("status").pipe(
+    Options.withDescription(`Only runs of this status: ${RunStatus.literals.join(", ")}.`),
     Options.optional
   ),
   workflow: Options.text("workflow").pipe(Options.withDescription("Only runs of this workflow."), Options.optional),
@@ -42,7 +55,11 @@ export const psCommand = Command.make("ps", {
     const { client } = yield* Connection
     const output = yield* Output
     const runs = yield* client.listRuns({
-      filter: { limit, status: Option.getOrUndefined(status), workflow: Option.getOrUndefined(workflow) }
+      filter: {
+        limit,
+        status: Option.getOrUndefined(yield* Effect.transposeMapOption(status, parseStatus)),
+        workflow: Option.getOrUndefined(workflow)
+      }
     })
     const now = yield* Clock.currentTimeMillis
     yield* output.print(PsDocument, { runs }, () =>
@@ -52,7 +69,7 @@ export const psCommand = Command.make("ps", {
           run.runId,
           run.workflowKey,
           run.hold === null
-            ? (output.live ? ofState(run.status)(run.status) : run.status)
+            ? ofState(run.status)(run.status)
             : `${run.status} (${run.hold.kind})`,
           span(now - run.createdAtMs)
         ])
@@ -114,7 +131,7 @@ const showText = ({ approvals, nodes, run }: typeof ShowDocument.Type): string =
       )
     ),
     ...section("Input", prettyJson(run.input)),
-    ...section("Output", run.output == null ? "" : prettyJson(run.output))
+    ...section("Output", run.output === null || run.output === undefined ? "" : prettyJson(run.output))
   ].join("\n")
 
 export const showCommand = Command.make(
@@ -132,7 +149,7 @@ export const showCommand = Command.make(
       yield* output.print(
         ShowDocument,
         { run, nodes, approvals },
-        (document) => output.live ? showText(document) : plain(showText(document))
+        showText
       )
     })
 ).pipe(
@@ -157,8 +174,7 @@ export const eventsCommand = Command.make("events", {
     const output = yield* Output
     yield* client.getRun({ runId })
     const events = follow ? followedEvents(client, runId, after) : storedEvents(client, runId, after)
-    yield* Stream.runForEach(events, (row) =>
-      output.print(EventRow, row, () => output.live ? eventLine(row) : plain(eventLine(row))))
+    yield* Stream.runForEach(events, (row) => output.print(EventRow, row, () => eventLine(row)))
   })).pipe(Command.withDescription("Write the events of a run, in order."), provideConnection)
 
 export const cancelCommand = Command.make(

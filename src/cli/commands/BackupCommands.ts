@@ -1,0 +1,107 @@
+import { Args, Command, Options } from "@effect/cli"
+import { Effect, Option, Schema } from "effect"
+import type { Backup } from "../../persistence/index.ts"
+import { ConnectionConfig, layerConfig } from "../ConnectionConfig.ts"
+import * as Output from "../Output.ts"
+import { local, provideOutput } from "../SharedOptions.ts"
+import { fields } from "../Table.ts"
+
+/** What the `backup` commands write with `--json`. */
+export const BackupDocument = Schema.Struct({
+  file: Schema.String,
+  manifestFile: Schema.String,
+  createdAtMs: Schema.Int,
+  bytes: Schema.Int,
+  sha256: Schema.String,
+  tables: Schema.Record({ key: Schema.String, value: Schema.Int })
+})
+
+/** The database driver is loaded by the commands that need it. */
+const backups = Effect.map(Effect.promise(() => import("../../persistence/index.ts")), ({ Backup }) => Backup)
+
+const home = Effect.map(ConnectionConfig, (config) => config.home)
+
+const nameArgument = Args.text({ name: "backup" }).pipe(
+  Args.withDescription("Path of the backup, with or without the ending of one of its two files.")
+)
+
+/** One line that is overwritten, on a terminal. */
+const showProgress = Effect.map(Output.Output, (output) => (progress: Backup.Progress) =>
+  output.live && progress.of > 0
+    ? output.draw(`\r${progress.step} ${Math.floor(progress.done / progress.of * 100)} %   `)
+    : Effect.void)
+
+const print = (done: string, { file, manifest, manifestFile }: Backup.Backup) =>
+  Effect.flatMap(Output.Output, (output) =>
+    Effect.zipRight(
+      output.live ? output.draw("\r") : Effect.void,
+      output.print(
+        BackupDocument,
+        {
+          file,
+          manifestFile,
+          createdAtMs: manifest.createdAtMs,
+          bytes: manifest.bytes,
+          sha256: manifest.sha256,
+          tables: manifest.tables
+        },
+        ({ bytes, createdAtMs, sha256, tables }) =>
+          fields([
+            [done, file],
+            ["Made", new Date(createdAtMs).toISOString()],
+            ["Size", `${bytes} bytes, ${Object.values(tables).reduce((sum, rows) => sum + rows, 0)} rows`],
+            ["SHA-256", sha256]
+          ])
+      )
+    ))
+
+const createCommand = Command.make("create", {
+  destination: Options.text("to").pipe(
+    Options.withDescription("Path of the backup, without ending. Default: <home>/backups/smithers-<UTC time>."),
+    Options.optional
+  ),
+  ...local
+}, ({ destination }) =>
+  Effect.gen(function*() {
+    const { create } = yield* backups
+    const made = yield* create({
+      home: yield* home,
+      destination: Option.getOrUndefined(destination),
+      onProgress: yield* showProgress
+    })
+    yield* print("Backup", made)
+  })).pipe(
+    Command.withDescription("Back up the home's database; the service may go on meanwhile."),
+    provideOutput,
+    Command.provide(layerConfig)
+  )
+
+const verifyCommand = Command.make(
+  "verify",
+  { backup: nameArgument, ...local },
+  ({ backup }) =>
+    Effect.gen(function*() {
+      const { verify } = yield* backups
+      yield* print("Verified", yield* verify(backup, { onProgress: yield* showProgress }))
+    })
+).pipe(Command.withDescription("Check a backup against its manifest."), provideOutput)
+
+const restoreCommand = Command.make("restore", {
+  backup: nameArgument,
+  force: Options.boolean("force").pipe(Options.withDescription("Replace the database that the home has.")),
+  ...local
+}, ({ backup, force }) =>
+  Effect.gen(function*() {
+    const { restore } = yield* backups
+    const restored = yield* restore({ home: yield* home, backup, force, onProgress: yield* showProgress })
+    yield* print("Restored", restored)
+  })).pipe(
+    Command.withDescription("Put a backup into SMITHERS_HOME, whose service must not run."),
+    provideOutput,
+    Command.provide(layerConfig)
+  )
+
+export const backupCommand = Command.make("backup").pipe(
+  Command.withDescription("Backups of the home's database."),
+  Command.withSubcommands([createCommand, verifyCommand, restoreCommand])
+)
