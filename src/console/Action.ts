@@ -3,7 +3,7 @@ import { Option } from "effect"
 import { type ClientError } from "./ClientError.ts"
 
 /** Something the operator asked for: whether it is still under way, and why the last one was not done. */
-export interface Action<Arg> {
+interface Action<Arg> {
   readonly run: (arg: Arg) => void
   readonly busy: boolean
   readonly error: ClientError | undefined

@@ -18,7 +18,7 @@ export type Broadcast =
   | { readonly _tag: "Tick" }
 
 /** An element of a run's stream: how far the journal reached when it was opened, then event after event. */
-export type Followed =
+type Followed =
   | { readonly _tag: "Opened"; readonly currentSeq: number }
   | { readonly _tag: "Happened"; readonly event: RunEventRow }
 

@@ -36,7 +36,7 @@ export const moment = (ms: number): string => dateTime.format(ms)
 export const clockTime = (ms: number): string => timeOfDay.format(ms)
 
 /** Text as it is, anything else as indented JSON: what a person can read in full. */
-export const readable = (value: unknown): string =>
+const readable = (value: unknown): string =>
   typeof value === "string" ? value : JSON.stringify(value, null, 2) ?? "nothing"
 
 const isText = (value: unknown): value is string => typeof value === "string" && value.trim().includes("\n")

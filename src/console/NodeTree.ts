@@ -1,7 +1,7 @@
 import { type NodeStateRow } from "../gateway/contract.ts"
 
 /** A node and how many groups it stands in. */
-export interface Placed {
+interface Placed {
   readonly node: NodeStateRow
   readonly depth: number
 }

@@ -1,7 +1,7 @@
 import { Atom } from "@effect-atom/atom-react"
 
 /** The operator's token while signed in; otherwise why there is none, if there is something to say. */
-export type Session =
+type Session =
   | { readonly signedIn: true; readonly token: string }
   | { readonly signedIn: false; readonly notice?: string }
 

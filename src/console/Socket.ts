@@ -9,7 +9,7 @@ export type Incoming =
   | { readonly _tag: "Answer"; readonly payload: unknown }
   | { readonly _tag: "Event"; readonly event: string; readonly payload: unknown }
 
-export interface Conversation {
+interface Conversation {
   readonly token: string
   /** Only events of these runs; absent means of all. */
   readonly subscribe?: ReadonlyArray<string>

@@ -71,7 +71,7 @@ export const useConnection = (): Live.Connection =>
 
 export const workflowsAtom = runtime.atom(query((client) => client.call(ListWorkflows, {}), () => false))
 
-export interface RunsFilter {
+interface RunsFilter {
   readonly status: RunStatus | undefined
   readonly page: number
 }
@@ -112,7 +112,7 @@ export const nodesAtom = Atom.family((runId: string) =>
 )
 
 /** Names a step as it stands now: its output is asked for again when one of these changes. */
-export interface NodeVersion {
+interface NodeVersion {
   readonly runId: string
   readonly nodeId: string
   readonly iteration: number
@@ -159,7 +159,7 @@ const eventsPage = Atom.family(({ beforeSeq, runId }: { readonly runId: string; 
 /** The page of a run's events that ends before `beforeSeq`. */
 export const eventsPageAtom = (runId: string, beforeSeq: number) => eventsPage(Data.struct({ runId, beforeSeq }))
 
-export interface Launch {
+interface Launch {
   readonly workflow: string
   readonly input: Readonly<Record<string, unknown>>
   readonly idempotencyKey: string
@@ -179,7 +179,7 @@ export const launchAtom = runtime.fn((launch: Launch, get) =>
   })
 )
 
-export type Steering = "cancel" | "pause" | "resume"
+type Steering = "cancel" | "pause" | "resume"
 
 const steered: Readonly<Record<Steering, string>> = {
   cancel: "Cancellation requested.",
@@ -203,7 +203,7 @@ export const steerAtom = Atom.family((runId: string) =>
   )
 )
 
-export interface NodeKey {
+interface NodeKey {
   readonly nodeId: string
   readonly iteration: number
 }
@@ -219,7 +219,7 @@ export const retryAtom = Atom.family((runId: string) =>
   )
 )
 
-export interface Decision {
+interface Decision {
   readonly approval: ApprovalRow
   readonly approved: boolean
   readonly note: string

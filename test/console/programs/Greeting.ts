@@ -1,5 +1,5 @@
 import { Effect, Schema } from "effect"
-import { Approval, Description, Task, Title, Workflow } from "../../../src/workflow/index.ts"
+import { Approval, Description, Task, Title, Workflow } from "smithers-orchestrator/workflow"
 
 class NameRefused extends Schema.TaggedError<NameRefused>()("NameRefused", { message: Schema.String }) {}
 

@@ -26,20 +26,21 @@ export const startService = async (): Promise<Service> => {
   let address = ""
 
   const start = async () => {
-    child = spawn(process.execPath, ["scripts/run.mjs", "test/console/programs/service.ts"], {
+    child = spawn(process.execPath, ["dist/main.js"], {
       env: {
         PATH: process.env["PATH"],
-        PORT: port,
-        CONSOLE: join(process.cwd(), "dist/console"),
         SMITHERS_HOME: home,
-        SMITHERS_ADMIN_TOKEN: token
+        SMITHERS_PORT: port,
+        SMITHERS_ADMIN_TOKEN: token,
+        SMITHERS_WORKFLOWS: "test/console/programs/Greeting.ts"
       },
       stdio: ["ignore", "pipe", "inherit"]
     })
     for await (const line of createInterface({ input: child.stdout! })) {
-      if (!line.startsWith("http://")) continue
-      address = line
-      port = new URL(line).port
+      const [, url] = /^Console\s+(http\S+)\/console$/.exec(line) ?? []
+      if (url === undefined) continue
+      address = url
+      port = new URL(url).port
       return
     }
     throw new Error("The service ended before it listened")
