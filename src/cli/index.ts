@@ -1,6 +1,8 @@
 /**
  * The operator's tool: what `smithers <command>` does, and what the service tells its operator.
  *
+ * `WorkflowModules.ts` belongs to the service and stays outside: the commands start without its compiler and engine.
+ *
  *     words ──Command──► handler ──► front doors or Connection (gateway client) ──► Output ──► exit code
  */
 export * as Cli from "./Cli.ts"
@@ -8,5 +10,3 @@ export { exitCodes } from "./CommandFailed.ts"
 export * as Home from "./Home.ts"
 export * as Logs from "./Logs.ts"
 export { ServiceInfo } from "./ServiceInfo.ts"
-export * as WorkflowModules from "./WorkflowModules.ts"
-export * as WorkflowsConfig from "./WorkflowsConfig.ts"
