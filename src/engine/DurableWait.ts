@@ -43,6 +43,7 @@ export const awaitNode = (
             runId: run.runId,
             nodeId: options.nodeId,
             iteration: options.iteration,
+            ordinal: run.nextOrdinal,
             kind: options.kind,
             label: options.label,
             parentNodeId: Context.get(fiber.currentContext, CurrentGroup),
@@ -86,6 +87,7 @@ export const completion = (
 ): ReadonlyArray<Write.Write<unknown, RunStore.NodeCompleted>> => [
   services.runs.completeNode({
     ...node,
+    ordinal: 0,
     label: null,
     parentNodeId: null,
     state: "finished",

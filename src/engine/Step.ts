@@ -2,7 +2,7 @@ import { WorkflowEngine } from "@effect/workflow"
 import { Cause, Clock, Context, Duration, Effect, Either, Exit, Schema } from "effect"
 import type { RunStore } from "../journal/index.ts"
 import { Bounds, type FailureRecord, NodeId, nodeKey, type NodeKind, type RunEventType } from "../model/index.ts"
-import type { Write } from "../persistence/index.ts"
+import type { Persistence, Write } from "../persistence/index.ts"
 import { ActiveRun } from "./internal/ActiveRun.ts"
 import { type Codec, codecOf } from "./internal/Codec.ts"
 import * as Failure from "./internal/Failure.ts"
@@ -121,6 +121,9 @@ export const run = <A, I, E, EI, X, R>(
       )
     }))
 
+/** A start that was committed by itself. */
+const startedBefore: Persistence.Submitted<void, never> = { answer: Effect.void, withdraw: () => false }
+
 class Execution<A, I, E, EI, X, R> {
   readonly active: ActiveRun
   readonly options: StepOptions<A, I, E, EI, X, R>
@@ -128,6 +131,7 @@ class Execution<A, I, E, EI, X, R> {
   readonly parentNodeId: string | null
   readonly stored: RunStore.StoredNode | undefined
   readonly codec: Codec<A>
+  readonly ordinal: number
   failures: number
   lastBeatMs = 0
   lastWrittenBeatMs = 0
@@ -145,6 +149,7 @@ class Execution<A, I, E, EI, X, R> {
     this.parentNodeId = parentNodeId
     this.stored = stored
     this.codec = codecOf(options.output)
+    this.ordinal = active.nextOrdinal
     this.failures = stored?.failedAttempts ?? 0
   }
 
@@ -174,7 +179,7 @@ class Execution<A, I, E, EI, X, R> {
               cause: "ProcessDied",
               detail: "The process died while the task executed; it must not be executed twice."
             })
-          ))
+          ), [])
           : this.execute(stored.attempt + 1)
       default:
         return this.execute(stored.attempt + 1)
@@ -189,7 +194,11 @@ class Execution<A, I, E, EI, X, R> {
           Effect.flatMap(this.start(attempt, startedAtMs), (started) =>
             Effect.flatMap(
               Effect.exit(restore(this.attempt(attempt, startedAtMs))),
-              (exit) => Effect.zipRight(started, this.settle(attempt, startedAtMs, exit, restore))
+              // A start that no batch has taken yet goes into the commit of the end.
+              (exit) =>
+                started.withdraw()
+                  ? this.settle(attempt, startedAtMs, exit, this.startEvents(attempt, startedAtMs), restore)
+                  : Effect.zipRight(started.answer, this.settle(attempt, startedAtMs, exit, [], restore))
             )))
       )
     )
@@ -200,6 +209,7 @@ class Execution<A, I, E, EI, X, R> {
       runId: this.active.runId,
       nodeId: this.options.id,
       iteration: this.iteration,
+      ordinal: this.ordinal,
       kind: this.options.kind,
       label: this.options.label ?? null,
       parentNodeId: this.parentNodeId,
@@ -238,18 +248,21 @@ class Execution<A, I, E, EI, X, R> {
     })
   }
 
-  private start(attempt: number, atMs: number): Effect.Effect<Effect.Effect<void>> {
-    const { runs } = this.active.services
-    const units: Array<Write.Write<unknown>> = [
-      runs.putNode(this.node("in-progress", attempt, atMs, atMs)),
-      runs.putAttempt(this.attemptRow("in-progress", attempt, atMs, atMs)),
-      this.event("NodeStarted", attempt, atMs)
+  /** The events of an attempt's start, and the end of one that died with its process. */
+  private startEvents(attempt: number, atMs: number): ReadonlyArray<Write.Write<unknown>> {
+    const started = this.event("NodeStarted", attempt, atMs)
+    if (this.stored?.state !== "in-progress" || attempt !== this.stored.attempt + 1) return [started]
+    const died = this.attemptRow("cancelled", attempt - 1, this.stored.startedAtMs ?? atMs, atMs)
+    return [this.active.services.runs.putAttempt(died), started]
+  }
+
+  private start(attempt: number, atMs: number): Effect.Effect<Persistence.Submitted<void, never>> {
+    const units = [
+      this.active.services.runs.putNode(this.node("in-progress", attempt, atMs, atMs)),
+      ...this.startEvents(attempt, atMs)
     ]
-    if (this.stored?.state === "in-progress" && attempt === this.stored.attempt + 1) {
-      units.unshift(runs.abandonAttempts(this.active.runId, this.options.id, this.iteration, atMs))
-    }
     return this.options.atMostOnce === true
-      ? Effect.as(this.active.commit(units), Effect.void)
+      ? Effect.as(this.active.commit(units), startedBefore)
       : this.active.submit(units)
   }
 
@@ -258,7 +271,7 @@ class Execution<A, I, E, EI, X, R> {
     this.lastBeatMs = startedAtMs
     const controller = new LazyAbort()
     const body = Effect.onInterrupt(
-      Effect.suspend(() => options.execute(this.context(attempt, controller))),
+      Effect.suspend(() => options.execute(this.context(attempt, startedAtMs, controller))),
       () => Effect.sync(() => controller.abort())
     )
     const watched = options.heartbeatTimeout === undefined
@@ -276,7 +289,7 @@ class Execution<A, I, E, EI, X, R> {
     })
   }
 
-  private context(attempt: number, controller: LazyAbort): StepContext {
+  private context(attempt: number, startedAtMs: number, controller: LazyAbort): StepContext {
     const { active, iteration, options } = this
     return {
       runId: active.runId,
@@ -291,11 +304,10 @@ class Execution<A, I, E, EI, X, R> {
         this.lastBeatMs = now
         if (now - this.lastWrittenBeatMs < 1_000) return Effect.void
         this.lastWrittenBeatMs = now
-        const at = { runId: active.runId, nodeId: options.id, iteration, attempt }
-        return active.submit([
-          active.services.runs.heartbeat(at, now),
+        return Effect.asVoid(active.submit([
+          active.services.runs.heartbeat(this.attemptRow("in-progress", attempt, startedAtMs, now), now),
           this.event("TaskHeartbeat", attempt, now)
-        ])
+        ]))
       })
     }
   }
@@ -316,24 +328,25 @@ class Execution<A, I, E, EI, X, R> {
     attempt: number,
     startedAtMs: number,
     exit: Exit.Exit<A, X | TaskFailed>,
+    before: ReadonlyArray<Write.Write<unknown>>,
     restore: <B, E2, R2>(effect: Effect.Effect<B, E2, R2>) => Effect.Effect<B, E2, R2>
   ): Effect.Effect<A, E, R> {
     if (Exit.isSuccess(exit)) {
       return Effect.matchEffect(this.codec.encode(exit.value), {
-        onFailure: (error) => this.conclude(attempt, startedAtMs, Cause.fail(this.unfit("OutputInvalid", error.message))),
+        onFailure: (error) => this.conclude(attempt, startedAtMs, Cause.fail(this.unfit("OutputInvalid", error.message)), before),
         onSuccess: (text) => {
           if (text !== null && text.length * 3 > Bounds.outputBytes && Buffer.byteLength(text) > Bounds.outputBytes) {
             return this.conclude(attempt, startedAtMs, Cause.fail(
               this.unfit("OutputTooLarge", `The output has ${Buffer.byteLength(text)} bytes, at most ${Bounds.outputBytes} are kept.`)
-            ))
+            ), before)
           }
-          return this.finish(attempt, startedAtMs, text)
+          return this.finish(attempt, startedAtMs, text, before)
         }
       })
     }
     // An interrupt carries no error.
     if (Cause.isInterruptedOnly(exit.cause)) {
-      return this.interrupted(attempt, startedAtMs, exit.cause as Cause.Cause<never>)
+      return this.interrupted(attempt, startedAtMs, exit.cause as Cause.Cause<never>, before)
     }
     return Effect.suspend(() => {
       const { defect, error } = Failure.squash(exit.cause)
@@ -342,8 +355,8 @@ class Execution<A, I, E, EI, X, R> {
       const again = policy !== undefined && !defect && this.failures <= policy.times &&
         (error instanceof TaskFailed || policy.when === undefined || policy.when(error as X))
       return again
-        ? this.retry(attempt, startedAtMs, error, policy, restore)
-        : this.conclude(attempt, startedAtMs, exit.cause)
+        ? this.retry(attempt, startedAtMs, error, policy, before, restore)
+        : this.conclude(attempt, startedAtMs, exit.cause, before)
     })
   }
 
@@ -351,11 +364,17 @@ class Execution<A, I, E, EI, X, R> {
     return new TaskFailed({ nodeId: this.options.id, reason, cause: reason, detail })
   }
 
-  private finish(attempt: number, startedAtMs: number, outputJson: string | null): Effect.Effect<A> {
+  private finish(
+    attempt: number,
+    startedAtMs: number,
+    outputJson: string | null,
+    before: ReadonlyArray<Write.Write<unknown>>
+  ): Effect.Effect<A> {
     const { runs } = this.active.services
     return Effect.flatMap(Clock.currentTimeMillis, (now) =>
       Effect.zipRight(
         this.active.commit([
+          ...before,
           runs.putNode({ ...this.node("finished", attempt, startedAtMs, now), outputJson }),
           runs.putAttempt(this.attemptRow("finished", attempt, startedAtMs, now)),
           this.event("NodeFinished", attempt, now)
@@ -365,13 +384,19 @@ class Execution<A, I, E, EI, X, R> {
       ))
   }
 
-  private interrupted(attempt: number, startedAtMs: number, cause: Cause.Cause<never>): Effect.Effect<never> {
+  private interrupted(
+    attempt: number,
+    startedAtMs: number,
+    cause: Cause.Cause<never>,
+    before: ReadonlyArray<Write.Write<unknown>>
+  ): Effect.Effect<never> {
     const { runs } = this.active.services
     // A run that is parked, paused or shut down in the middle of a step executes the step again later.
     if (this.active.stop !== undefined && this.active.stop._tag !== "Cancel") return Effect.failCause(cause)
     return Effect.flatMap(Clock.currentTimeMillis, (now) =>
       Effect.zipRight(
         this.active.commit([
+          ...before,
           runs.putNode(this.node("cancelled", attempt, startedAtMs, now)),
           runs.putAttempt(this.attemptRow("cancelled", attempt, startedAtMs, now)),
           this.event("NodeCancelled", attempt, now)
@@ -385,6 +410,7 @@ class Execution<A, I, E, EI, X, R> {
     startedAtMs: number,
     error: unknown,
     policy: RetryPolicy<X>,
+    before: ReadonlyArray<Write.Write<unknown>>,
     restore: <B, E2, R2>(effect: Effect.Effect<B, E2, R2>) => Effect.Effect<B, E2, R2>
   ): Effect.Effect<A, E, R> {
     const { runs } = this.active.services
@@ -395,6 +421,8 @@ class Execution<A, I, E, EI, X, R> {
     return Effect.flatMap(Clock.currentTimeMillis, (now) =>
       Effect.zipRight(
         this.active.commit([
+          ...before,
+          runs.putNode(this.node("in-progress", attempt, startedAtMs, now)),
           runs.putAttempt({ ...this.attemptRow("failed", attempt, startedAtMs, now), error: failure }),
           ...this.lostHeartbeat(error, attempt, now),
           this.event("NodeRetrying", attempt + 1, now, { error: publicFailure(failure), retryAtMs: now + pause })
@@ -410,7 +438,12 @@ class Execution<A, I, E, EI, X, R> {
   }
 
   /** Records that the step has failed for good, and fails: typed if the task's schema says so, else as a defect. */
-  private conclude(attempt: number, startedAtMs: number, cause: Cause.Cause<X | TaskFailed>): Effect.Effect<never, E> {
+  private conclude(
+    attempt: number,
+    startedAtMs: number,
+    cause: Cause.Cause<X | TaskFailed>,
+    before: ReadonlyArray<Write.Write<unknown>>
+  ): Effect.Effect<never, E> {
     const { runs } = this.active.services
     const { defect, error } = Failure.squash(cause)
     const declared = defect ? undefined : this.options.error
@@ -427,6 +460,7 @@ class Execution<A, I, E, EI, X, R> {
     return Effect.flatMap(Clock.currentTimeMillis, (now) =>
       Effect.zipRight(
         this.active.commit([
+          ...before,
           runs.putNode({ ...this.node("failed", attempt, startedAtMs, now), error: failure }),
           runs.putAttempt({ ...this.attemptRow("failed", attempt, startedAtMs, now), error: failure }),
           ...this.lostHeartbeat(error, attempt, now),
@@ -481,6 +515,7 @@ export const group = <A, E, R>(
         runId: active.runId,
         nodeId: id,
         iteration,
+        ordinal: active.nextOrdinal,
         kind: "group",
         label,
         parentNodeId,

@@ -82,7 +82,7 @@ const keyframeText = `INSERT INTO _smithers_frames (run_id, frame_no, seq, creat
   SELECT last.run_id, last.frame_no, last.seq, ?,
     (SELECT json_group_array(json_array(node_id, iteration, kind, label, parent_node_id, state, attempt))
       FROM (SELECT node_id, iteration, kind, label, parent_node_id, state, attempt FROM _smithers_nodes
-        WHERE run_id = last.run_id ORDER BY rowid))
+        WHERE run_id = last.run_id ORDER BY ordinal, node_id))
   FROM (SELECT run_id, frame_no, seq FROM _smithers_events WHERE run_id = ? ORDER BY seq DESC LIMIT 1) AS last
   WHERE true
   ON CONFLICT (run_id, frame_no) DO NOTHING`

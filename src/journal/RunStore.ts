@@ -70,6 +70,8 @@ export interface NodeRecord {
   readonly runId: string
   readonly nodeId: string
   readonly iteration: number
+  /** Place in the order in which the body reached its nodes; kept from the first time on. */
+  readonly ordinal: number
   readonly kind: NodeKind
   readonly label: string | null
   readonly parentNodeId: string | null
@@ -176,11 +178,10 @@ export class RunStore extends Context.Tag("smithers-orchestrator/journal/RunStor
     /** What this process owns is free, and being stopped in good order does not count against it. */
     readonly releaseOwner: (ownerId: string) => Write.Write<number>
     readonly touchOwned: (ownerId: string, atMs: number) => Write.Write<number>
+    /** Recorded when an attempt ends; one that executes is known by its node's row. */
     readonly putAttempt: (attempt: AttemptRecord) => Write.Write<void>
-    /** Ends attempts of a node that died with their process. */
-    readonly abandonAttempts: (runId: string, nodeId: string, iteration: number, atMs: number) => Write.Write<number>
     readonly heartbeat: (
-      at: { readonly runId: string; readonly nodeId: string; readonly iteration: number; readonly attempt: number },
+      attempt: Pick<AttemptRecord, "runId" | "nodeId" | "iteration" | "attempt" | "startedAtMs">,
       atMs: number
     ) => Write.Write<void>
 
@@ -203,6 +204,7 @@ export class RunStore extends Context.Tag("smithers-orchestrator/journal/RunStor
     /** A node that the run waits for, people before events before time, and when its timer fires. */
     readonly waitingNode: (runId: string) => Effect.Effect<Option.Option<WaitingNode>, PersistenceError>
     readonly nodes: (runId: string) => Effect.Effect<ReadonlyArray<Node>, PersistenceError>
+    /** Attempts that have ended, and those that gave a heartbeat. */
     readonly attempts: (runId: string) => Effect.Effect<ReadonlyArray<Attempt>, PersistenceError>
     readonly findNode: (
       runId: string,
@@ -259,9 +261,9 @@ const insertText = `INSERT INTO _smithers_runs (run_id, parent_run_id, workflow,
   VALUES (?, ?, ?, 'running', ?, ?, ?, ?, ?, ?, 1, ?, ?, ?)
   ON CONFLICT DO NOTHING`
 
-const putNodeText = `INSERT INTO _smithers_nodes (run_id, node_id, iteration, kind, label, parent_node_id, state,
+const putNodeText = `INSERT INTO _smithers_nodes (run_id, node_id, iteration, ordinal, kind, label, parent_node_id, state,
     attempt, output_json, error_json, started_at_ms, finished_at_ms, updated_at_ms)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
   ON CONFLICT (run_id, node_id, iteration) DO UPDATE SET kind = excluded.kind, label = excluded.label,
     parent_node_id = excluded.parent_node_id, state = excluded.state, attempt = excluded.attempt,
     output_json = excluded.output_json, error_json = excluded.error_json, started_at_ms = excluded.started_at_ms,
@@ -274,9 +276,9 @@ const putAttemptText = `INSERT INTO _smithers_attempts (run_id, node_id, iterati
     error_json = excluded.error_json, finished_at_ms = excluded.finished_at_ms`
 
 const upsertNode = (guard: string) =>
-  `INSERT INTO _smithers_nodes (run_id, node_id, iteration, kind, label, parent_node_id, state, attempt, output_json,
-    error_json, started_at_ms, finished_at_ms, updated_at_ms)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  `INSERT INTO _smithers_nodes (run_id, node_id, iteration, ordinal, kind, label, parent_node_id, state, attempt,
+    output_json, error_json, started_at_ms, finished_at_ms, updated_at_ms)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
   ON CONFLICT (run_id, node_id, iteration) DO UPDATE SET state = excluded.state, output_json = excluded.output_json,
     error_json = excluded.error_json, finished_at_ms = excluded.finished_at_ms, updated_at_ms = excluded.updated_at_ms
   WHERE ${guard}`
@@ -295,6 +297,7 @@ const nodeParams = (node: NodeRecord) => [
   node.runId,
   node.nodeId,
   node.iteration,
+  node.ordinal,
   node.kind,
   node.label,
   node.parentNodeId,
@@ -360,13 +363,13 @@ const make = Effect.gen(function*() {
     Result: Schema.Struct({ nodeId: Schema.String, state: Node.fields.state, updatedAtMs: Schema.Int }),
     execute: (runId) =>
       sql`SELECT node_id AS "nodeId", state, updated_at_ms AS "updatedAtMs" FROM _smithers_nodes
-        WHERE run_id = ${runId} AND state LIKE 'waiting-%' ORDER BY state, updated_at_ms, rowid LIMIT 1`
+        WHERE run_id = ${runId} AND state LIKE 'waiting-%' ORDER BY state, updated_at_ms, ordinal LIMIT 1`
   })
   const selectNodes = SqlSchema.findAll({
     Request: Schema.String,
     Result: NodeRow,
     execute: (runId) =>
-      sql`SELECT ${sql.literal(nodeColumns)} FROM _smithers_nodes WHERE run_id = ${runId} ORDER BY rowid`
+      sql`SELECT ${sql.literal(nodeColumns)} FROM _smithers_nodes WHERE run_id = ${runId} ORDER BY ordinal, node_id`
   })
   const selectNode = SqlSchema.findOne({
     Request: Schema.Struct({ runId: Schema.String, nodeId: Schema.String, iteration: Schema.Int }),
@@ -517,17 +520,12 @@ const make = Effect.gen(function*() {
         attempt.startedAtMs,
         attempt.finishedAtMs
       ]).pipe(Write.map(() => undefined)),
-    abandonAttempts: (runId, nodeId, iteration, atMs) =>
+    heartbeat: (attempt, atMs) =>
       Write.run(
-        `UPDATE _smithers_attempts SET state = 'cancelled', finished_at_ms = ?
-          WHERE run_id = ? AND node_id = ? AND iteration = ? AND state = 'in-progress'`,
-        [atMs, runId, nodeId, iteration]
-      ),
-    heartbeat: (at, atMs) =>
-      Write.run(
-        `UPDATE _smithers_attempts SET heartbeat_at_ms = ?
-          WHERE run_id = ? AND node_id = ? AND iteration = ? AND attempt = ?`,
-        [atMs, at.runId, at.nodeId, at.iteration, at.attempt]
+        `INSERT INTO _smithers_attempts (run_id, node_id, iteration, attempt, state, started_at_ms, heartbeat_at_ms)
+          VALUES (?, ?, ?, ?, 'in-progress', ?, ?)
+          ON CONFLICT (run_id, node_id, iteration, attempt) DO UPDATE SET heartbeat_at_ms = excluded.heartbeat_at_ms`,
+        [attempt.runId, attempt.nodeId, attempt.iteration, attempt.attempt, attempt.startedAtMs, atMs]
       ).pipe(Write.map(() => undefined)),
     find,
     get: (runId) =>

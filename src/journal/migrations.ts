@@ -44,6 +44,7 @@ export const migrations: Migrations.Migrations = {
         run_id TEXT NOT NULL REFERENCES _smithers_runs (run_id) ON DELETE CASCADE,
         node_id TEXT NOT NULL,
         iteration INTEGER NOT NULL,
+        ordinal INTEGER NOT NULL,
         kind TEXT NOT NULL,
         label TEXT,
         parent_node_id TEXT,
@@ -56,7 +57,7 @@ export const migrations: Migrations.Migrations = {
         finished_at_ms INTEGER,
         updated_at_ms INTEGER NOT NULL,
         PRIMARY KEY (run_id, node_id, iteration)
-      ) STRICT`,
+      ) STRICT, WITHOUT ROWID`,
       `CREATE TABLE IF NOT EXISTS _smithers_attempts (
         run_id TEXT NOT NULL REFERENCES _smithers_runs (run_id) ON DELETE CASCADE,
         node_id TEXT NOT NULL,

@@ -8,11 +8,13 @@ import { checkFileSystem, fileSystemType } from "./internal/FileSystemGuard.ts"
 import { finishRestore, homeFiles } from "./internal/HomeFiles.ts"
 import { acquireInstanceLock } from "./internal/InstanceLock.ts"
 import { keepWalBounded } from "./internal/WalWatch.ts"
-import { makeWriter } from "./internal/Writer.ts"
+import { makeWriter, type Submitted } from "./internal/Writer.ts"
 import * as Migrations from "./Migrations.ts"
 import { PersistenceConfig } from "./PersistenceConfig.ts"
 import { type PersistenceError, StartRefused } from "./PersistenceError.ts"
 import type { Write } from "./Write.ts"
+
+export type { Submitted } from "./internal/Writer.ts"
 
 /**
  * The one SQLite file of a deployment.
@@ -37,7 +39,7 @@ export class Persistence extends Context.Tag("smithers-orchestrator/persistence/
      * Hands a unit over without waiting for its commit; the inner effect awaits its answer and may be left alone, but
      * then a failure stays unseen. Waits for room in the queue as `write` does. Units keep the order of handing over.
      */
-    readonly submit: <A, E>(unit: Write<A, E>) => Effect.Effect<Effect.Effect<A, E | PersistenceError>>
+    readonly submit: <A, E>(unit: Write<A, E>) => Effect.Effect<Submitted<A, E | PersistenceError>>
     /** The read-only connection. Whoever reads pages by key; nothing here may take a write lock. */
     readonly sql: SqlClient.SqlClient
     /**

@@ -149,6 +149,11 @@ export class ActiveRun {
     return this.executionId
   }
 
+  /** Numbers nodes in the order in which the body reached them. */
+  get nextOrdinal(): number {
+    return this.claims.size
+  }
+
   /** Takes a node's identity for one step of this execution; a second step with the same identity is a defect. */
   claim(nodeId: string, iteration: number, site: { readonly stack?: string }): Effect.Effect<void> {
     const key = nodeKey(nodeId, iteration)
@@ -208,12 +213,12 @@ export class ActiveRun {
     )
   }
 
-  /** Hands units over without waiting; the inner effect awaits the commit. */
-  submit(units: ReadonlyArray<Write.Write<unknown>>): Effect.Effect<Effect.Effect<void>> {
-    return Effect.map(
-      this.services.persistence.submit(this.join(units, undefined)),
-      (answer) => Effect.asVoid(Effect.catchAll(answer, (cause) => this.lose(cause)))
-    )
+  /** Hands units over without waiting for their commit; a refusal loses the run. */
+  submit(units: ReadonlyArray<Write.Write<unknown>>): Effect.Effect<Persistence.Submitted<void, never>> {
+    return Effect.map(this.services.persistence.submit(this.join(units, undefined)), ({ answer, withdraw }) => ({
+      answer: Effect.asVoid(Effect.catchAll(answer, (cause) => this.lose(cause))),
+      withdraw
+    }))
   }
 
   private lose(cause: PersistenceError | RunStore.StaleEpoch): Effect.Effect<never> {

@@ -92,7 +92,8 @@ export const openForWriting = Effect.fnUntraced(function*(file: string, synchron
     ["foreign_keys", 1],
     // An operator's own sqlite3 may hold the lock: the writer retries without blocking the event loop.
     ["busy_timeout", 0],
-    ["wal_autocheckpoint", 1_000],
+    // 16 MiB: a checkpoint writes and syncs the database itself, so one serves several thousand small commits.
+    ["wal_autocheckpoint", 4_096],
     ["trusted_schema", 0]
   ]
   const marks = [["application_id", applicationId], ["user_version", schemaGeneration]] as const

@@ -1,5 +1,5 @@
 import type { Database, Statement as Prepared } from "better-sqlite3"
-import { Clock, Deferred, Effect, Exit, Fiber, FiberId, Metric, MetricBoundaries } from "effect"
+import { Deferred, Effect, Exit, Fiber, FiberId, Metric, MetricBoundaries } from "effect"
 import { Bounds } from "../../model/index.ts"
 import { PersistenceError } from "../PersistenceError.ts"
 import type { Statement, StatementResult, Write } from "../Write.ts"
@@ -12,9 +12,18 @@ const maxBatchMillis = 20
 const busyRetries = 200
 const busyPause = "25 millis"
 
+/** A unit that was handed over. */
+export interface Submitted<A, E> {
+  /** The unit's answer, after its commit. */
+  readonly answer: Effect.Effect<A, E>
+  /** Takes the unit back if no batch has taken it yet; answers whether it did. Then nobody awaits `answer`. */
+  readonly withdraw: () => boolean
+}
+
 interface Pending {
   readonly write: Write<unknown, unknown>
   readonly resume: (exit: Exit.Exit<unknown, unknown>) => void
+  state: "queued" | "taken" | "withdrawn"
 }
 
 /** Thrown inside a batch by a guard that matched no row. */
@@ -232,25 +241,31 @@ export const makeWriter = (db: Database) =>
     }
 
     const carryOut = Effect.fnUntraced(function*(batch: ReadonlyArray<Pending>) {
-      const started = yield* Clock.currentTimeNanos
-      yield* Metric.set(queueDepth, pending.length)
+      if (batch.length === 0) return
+      const started = clock.unsafeCurrentTimeNanos()
+      queueDepth.unsafeUpdate(pending.length, [])
       let outcome = commitBatch(batch)
       // While closing, all batches together have the patience of one: a lock that outlasts it must not hold the exit up.
       if (!closed) retriesLeft = busyRetries
       while (outcome._tag === "Busy" && retriesLeft > 0) {
         retriesLeft--
         yield* Effect.sleep(busyPause)
-        yield* Metric.set(queueDepth, pending.length)
+        queueDepth.unsafeUpdate(pending.length, [])
         outcome = commitBatch(batch)
       }
       answer(outcome._tag === "Busy" ? { _tag: "Failed", error: toError(outcome.cause) } : outcome, batch)
-      if (outcome._tag === "Committed") yield* Metric.update(batchSize, outcome.done.length)
-      yield* Metric.update(commitMicros, Number((yield* Clock.currentTimeNanos) - started) / 1_000)
-      yield* Metric.set(queueDepth, pending.length)
+      if (outcome._tag === "Committed") batchSize.unsafeUpdate(outcome.done.length, [])
+      commitMicros.unsafeUpdate(Number(clock.unsafeCurrentTimeNanos() - started) / 1_000, [])
+      queueDepth.unsafeUpdate(pending.length, [])
     })
 
     const flush = Effect.suspend(() => {
-      const batch = pending.splice(0, single > 0 ? 1 : maxBatch)
+      const batch: Array<Pending> = []
+      for (const unit of pending.splice(0, single > 0 ? 1 : maxBatch)) {
+        if (unit.state === "withdrawn") continue
+        unit.state = "taken"
+        batch.push(unit)
+      }
       if (single > 0) single--
       return carryOut(batch).pipe(
         // A bug of this writer or of the driver must not leave callers waiting for ever.
@@ -294,21 +309,30 @@ export const makeWriter = (db: Database) =>
 
     const closedError = new PersistenceError({ operation: "write", reason: "Closed" })
 
-    const submit = <A, E>(unit: Write<A, E>): Effect.Effect<Effect.Effect<A, E | PersistenceError>> =>
+    const submit = <A, E>(unit: Write<A, E>): Effect.Effect<Submitted<A, E | PersistenceError>> =>
       Effect.suspend(() => {
-        if (closed) return Effect.succeed(Effect.fail(closedError))
+        if (closed) return Effect.succeed({ answer: Effect.fail(closedError), withdraw: () => false })
         if (pending.length >= Bounds.writeQueueUnits) return Effect.zipRight(space.await, submit(unit))
         const answered = Deferred.unsafeMake<A, E | PersistenceError>(FiberId.none)
-        enqueue({
+        const queued: Pending = {
           write: unit,
           // The writer answers with the unit's own A and E; the queue holds units of every type.
-          resume: (exit) => Deferred.unsafeDone(answered, exit as Exit.Exit<A, E | PersistenceError>)
+          resume: (exit) => Deferred.unsafeDone(answered, exit as Exit.Exit<A, E | PersistenceError>),
+          state: "queued"
+        }
+        enqueue(queued)
+        return Effect.succeed({
+          answer: Deferred.await(answered),
+          withdraw: () => {
+            if (queued.state !== "queued") return false
+            queued.state = "withdrawn"
+            return true
+          }
         })
-        return Effect.succeed(Deferred.await(answered))
       })
 
     const write = <A, E>(unit: Write<A, E>): Effect.Effect<A, E | PersistenceError> =>
-      Effect.uninterruptible(Effect.flatten(Effect.interruptible(submit(unit))))
+      Effect.uninterruptible(Effect.flatMap(Effect.interruptible(submit(unit)), ({ answer }) => answer))
 
     /** Runs an effect between two batches; units gather meanwhile. It must not wait for a write of its own. */
     const between = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => turn.withPermits(1)(effect)
