@@ -1,0 +1,27 @@
+import { type Figure } from "./Measurement.ts"
+
+const verdict = ({ met }: Figure) => met === null ? "" : met ? "met" : "MISSED"
+
+const number = (value: number) => value.toLocaleString("en-US", { maximumFractionDigits: 2 })
+
+/** The figures for people. */
+export const table = (figures: ReadonlyArray<Figure>): string => {
+  const rows = [
+    ["", "value", "unit", "raw FULL", "× raw", "aim", ""],
+    ...figures.map((figure) => [
+      figure.name,
+      number(figure.value),
+      figure.unit,
+      figure.raw === null ? "" : number(figure.raw),
+      figure.ratio === null ? "" : number(figure.ratio),
+      figure.aim ?? "",
+      verdict(figure)
+    ])
+  ]
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
+  const rightAligned = new Set([1, 3, 4])
+  return rows.map((row) =>
+    row.map((cell, column) => rightAligned.has(column) ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!))
+      .join("  ").trimEnd()
+  ).join("\n")
+}

@@ -1,0 +1,55 @@
+import { Effect, Schema } from "effect"
+import { Approval, Task, Workflow } from "../../src/workflow/index.ts"
+
+/** `n` trivial steps, one after the other. */
+const Steps = Workflow.make({
+  name: "bench-steps",
+  payload: { n: Schema.Int },
+  success: Schema.Int,
+  idempotencyKey: ({ n }) => String(n)
+})
+
+export const steps = Steps.toLayer(Effect.fnUntraced(function*({ n }) {
+  let sum = 0
+  for (let i = 0; i < n; i++) {
+    sum += yield* Task.run({ id: `step-${i}`, output: Schema.Int, execute: Effect.succeed(1) })
+  }
+  return sum
+}))
+
+const Resumed = Workflow.make({
+  name: "bench-resumed",
+  payload: { n: Schema.Int },
+  success: Schema.Void,
+  idempotencyKey: ({ n }) => String(n)
+})
+
+/** `n` trivial steps, then one that calls `onLast` and does not end. */
+export const resumed = (onLast: () => void) =>
+  Resumed.toLayer(Effect.fnUntraced(function*({ n }) {
+    for (let i = 0; i < n; i++) {
+      yield* Task.run({ id: `step-${i}`, output: Schema.Int, execute: Effect.succeed(1) })
+    }
+    yield* Task.run({
+      id: "last",
+      output: Schema.Void,
+      execute: Effect.suspend(() => {
+        onLast()
+        return Effect.never
+      })
+    })
+  }))
+
+const Parked = Workflow.make({
+  name: "bench-parked",
+  payload: {},
+  success: Schema.Boolean,
+  idempotencyKey: () => ""
+})
+
+/** One trivial step, then an approval that nobody gives. */
+export const parked = Parked.toLayer(Effect.fnUntraced(function*() {
+  yield* Task.run({ id: "prepare", output: Schema.Int, execute: Effect.succeed(1) })
+  const { approved } = yield* Approval.ask({ id: "ship", title: "Ship it?", payload: { version: 1 } })
+  return approved
+}))

@@ -1,0 +1,119 @@
+import { fork } from "node:child_process"
+import fs from "node:fs"
+import os from "node:os"
+import path from "node:path"
+import { parseArgs } from "node:util"
+import { concurrent } from "./Concurrent.ts"
+import { latency } from "./Latency.ts"
+import { type Figure, type Measurement } from "./Measurement.ts"
+import { parked } from "./Parked.ts"
+import { raw } from "./Raw.ts"
+import { openRawDisk } from "./RawDisk.ts"
+import { resume } from "./Resume.ts"
+import { sequential } from "./Sequential.ts"
+import { table } from "./Table.ts"
+
+// npm run bench -- [--quick] [--only name,name] [--here]
+// One JSON document on stdout, a table on stderr. Each measurement has a process of its own, so that none inherits the
+// heap or the compiled code of another; `--here` keeps to this process, for a profiler.
+
+const measurements: ReadonlyArray<Measurement> = [raw, sequential, concurrent, latency, resume, parked]
+
+/** Longest that one measurement may take. */
+const limitMs = 10 * 60_000
+
+const { values } = parseArgs({
+  options: {
+    quick: { type: "boolean", default: false },
+    only: { type: "string" },
+    here: { type: "boolean", default: false },
+    child: { type: "string" }
+  }
+})
+const { here, quick } = values
+
+const say = (line: string) => process.stderr.write(`${line}\n`)
+
+const named = (name: string): Measurement => {
+  const found = measurements.find((measurement) => measurement.name === name)
+  if (found === undefined) {
+    throw new Error(`no measurement ${name}; there are ${measurements.map((known) => known.name).join(", ")}`)
+  }
+  return found
+}
+
+/** On the file system of the repository: what is measured is this disk, not a tmpfs. */
+const parent = path.join(process.cwd(), "node_modules/.cache/bench")
+
+const measure = async (measurement: Measurement): Promise<ReadonlyArray<Figure>> => {
+  fs.mkdirSync(parent, { recursive: true })
+  const directory = fs.mkdtempSync(path.join(parent, `${measurement.name}-`))
+  const disk = openRawDisk(directory, "FULL")
+  try {
+    return await measurement.run({ quick, directory, disk, say })
+  } finally {
+    disk.close()
+    fs.rmSync(directory, { recursive: true, force: true })
+  }
+}
+
+interface Outcome {
+  readonly figures: ReadonlyArray<Figure>
+  readonly error: string | null
+}
+
+const outcomeOf = async (measurement: Measurement): Promise<Outcome> => {
+  try {
+    return { figures: await measure(measurement), error: null }
+  } catch (cause) {
+    return { figures: [], error: cause instanceof Error ? cause.stack ?? cause.message : String(cause) }
+  }
+}
+
+const measureApart = (measurement: Measurement): Promise<Outcome> =>
+  new Promise((resolve) => {
+    const child = fork(
+      "scripts/run.mjs",
+      ["scripts/bench/main.ts", "--child", measurement.name, ...(quick ? ["--quick"] : [])],
+      { execArgv: ["--expose-gc"], stdio: ["ignore", 2, 2, "ipc"] }
+    )
+    let outcome: Outcome = { figures: [], error: "the process of the measurement ended without a result" }
+    const timer = setTimeout(() => {
+      outcome = { figures: [], error: `no result within ${limitMs / 1_000} s` }
+      child.kill("SIGKILL")
+    }, limitMs)
+    child.on("message", (message) => {
+      outcome = message as Outcome
+    })
+    child.on("close", () => {
+      clearTimeout(timer)
+      resolve(outcome)
+    })
+  })
+
+const cpu = () => ({ model: os.cpus()[0]?.model ?? "unknown", count: os.availableParallelism() })
+
+if (values.child !== undefined) {
+  const outcome = await outcomeOf(named(values.child))
+  process.send!(outcome, () => process.exit(0))
+} else {
+  const chosen = values.only === undefined ? measurements : values.only.split(",").map(named)
+  const loadBefore = os.loadavg()[0]!
+  const figures: Array<Figure> = []
+  const errors: Record<string, string> = {}
+  for (const measurement of chosen) {
+    say(`bench: ${measurement.name}: ${measurement.about}`)
+    const outcome = await (here ? outcomeOf(measurement) : measureApart(measurement))
+    figures.push(...outcome.figures)
+    if (outcome.error !== null) {
+      errors[measurement.name] = outcome.error
+      say(`bench: ${measurement.name} failed: ${outcome.error}`)
+    }
+  }
+  say(table(figures))
+  const [load] = os.loadavg()
+  const machine = { node: process.version, cpu: cpu(), loadBefore, loadAfter: load, platform: process.platform }
+  process.stdout.write(
+    `${JSON.stringify({ at: new Date().toISOString(), quick, machine, figures, errors }, null, 2)}\n`
+  )
+}
