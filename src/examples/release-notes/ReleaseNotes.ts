@@ -1,0 +1,199 @@
+import { Path } from "@effect/platform"
+import { Effect, Schema } from "effect"
+import { Approval, Description, Task, Title, Workflow } from "../../workflow/index.ts"
+import * as Artifact from "./Artifact.ts"
+import { Changes, fromCommits } from "./ChangeGroups.ts"
+import { cut } from "./CommitText.ts"
+import * as NotesWriter from "./NotesWriter.ts"
+import { EmptyRange, GitFailed, RangeTooLarge, RefNotFound, RepositoryRefused } from "./ReleaseNotesError.ts"
+import * as Repository from "./Repository.ts"
+
+const visible = /^[^\u0000-\u001f\u007f]*$/
+
+const Repo = Schema.String.pipe(
+  Schema.minLength(1),
+  Schema.maxLength(4_096),
+  Schema.pattern(visible, { message: () => "must not contain control characters" }),
+  Schema.annotations({
+    title: "Repository",
+    description: "Path of a git repository on the service's machine, below a directory of SMITHERS_REPO_ROOTS."
+  })
+)
+
+const Ref = Schema.String.pipe(
+  Schema.maxLength(1_024),
+  Schema.pattern(visible, { message: () => "must not contain control characters" })
+)
+
+const Input = Schema.Struct({
+  repo: Repo,
+  from: Schema.optionalWith(
+    Ref.annotations({
+      title: "From",
+      description:
+        "Tag, branch or hash that was released before; its commits are left out. Empty: from the first commit."
+    }),
+    { default: () => "" }
+  ),
+  to: Schema.optionalWith(
+    Ref.pipe(
+      Schema.minLength(1),
+      Schema.annotations({ title: "To", description: "Tag, branch or hash to be released. Left out: HEAD." })
+    ),
+    { default: () => "HEAD" }
+  )
+})
+
+const Counts = Schema.Struct({
+  changes: Schema.Int,
+  breaking: Schema.Int,
+  merges: Schema.Int,
+  authors: Schema.Int,
+  sections: Schema.Int
+})
+
+/** What was published, and where. */
+const Published = Schema.Struct({
+  path: Schema.String,
+  sha256: Schema.String,
+  bytes: Schema.Int,
+  counts: Counts
+})
+
+/** Writes the release notes of a range of a git repository, after somebody has approved their text. */
+export const ReleaseNotes = Workflow.make({
+  name: "release-notes",
+  payload: Input,
+  success: Published,
+  error: Schema.Union(RepositoryRefused, RefNotFound, RangeTooLarge, EmptyRange, GitFailed, Approval.ApprovalDenied),
+  idempotencyKey: ({ from, repo, to }) => `${repo}#${from}..${to}`
+})
+  .annotate(Title, "Release notes")
+  .annotate(
+    Description,
+    "Collects the commits of a range, drafts notes by rules, asks for approval and writes them to the run's artifacts."
+  )
+
+const Resolved = Schema.Struct({
+  path: Schema.String,
+  name: Schema.String,
+  shallow: Schema.Boolean,
+  from: Schema.NullOr(Schema.String),
+  to: Schema.String
+})
+const ResolveError = Schema.Union(RepositoryRefused, RefNotFound, GitFailed)
+const Commits = Schema.Array(Repository.Commit)
+const CollectError = Schema.Union(RepositoryRefused, RangeTooLarge, EmptyRange, GitFailed)
+const Notes = Schema.Struct({ markdown: Schema.String, sha256: Schema.String })
+const Written = Schema.Struct({ path: Schema.String })
+
+const resolve = Effect.fnUntraced(function*({ from, repo, to }: typeof Input.Type) {
+  const path = yield* Path.Path
+  const repository = yield* Repository.open(repo)
+  return {
+    path: repository.path,
+    name: path.basename(repository.path),
+    shallow: repository.shallow,
+    from: from === "" ? null : yield* Repository.resolve(repository, "from", from),
+    to: yield* Repository.resolve(repository, "to", to)
+  }
+})
+
+/** The place is checked once more: days may lie between a step and its repetition. */
+const collect = Effect.fnUntraced(function*({ from, path, to }: typeof Resolved.Type) {
+  const commits = yield* Effect.flatMap(
+    Repository.open(path),
+    (repository) => Repository.commits(repository, from, to)
+  )
+  if (commits.some(({ merge }) => !merge)) return commits
+  return yield* new EmptyRange({ from, to, merges: commits.length })
+})
+
+/**
+ *     resolve ── collect ── group ──┬─ draft:… ─┬── compose ── publish (approval) ── write
+ *                                   └─ draft:… ─┘
+ *
+ * Repositories are only read. The one effect on the world is the file of `write`, and writing it twice is writing it once.
+ */
+export const layer = ReleaseNotes.toLayer(Effect.fnUntraced(function*(input, runId) {
+  const range = yield* Task.run({
+    id: "resolve",
+    label: "Find the repository and the range",
+    output: Resolved,
+    error: ResolveError,
+    execute: resolve(input)
+  })
+  const commits = yield* Task.run({
+    id: "collect",
+    label: "Collect the commits",
+    output: Commits,
+    error: CollectError,
+    execute: collect(range)
+  })
+  const changes = yield* Task.run({
+    id: "group",
+    label: "Group the changes",
+    output: Changes,
+    execute: Effect.sync(() => fromCommits(commits))
+  })
+  const drafts = yield* Effect.forEach(
+    changes.groups,
+    (group) =>
+      Task.run({
+        id: `draft:${group.id}`,
+        label: group.title,
+        output: NotesWriter.Draft,
+        execute: Effect.sync(() => NotesWriter.draft(group, changes.changes))
+      }),
+    { concurrency: 4 }
+  ).pipe(Task.group("drafts", "Draft the sections"))
+  const subject: NotesWriter.Subject = {
+    name: range.name,
+    from: range.from === null ? null : { ref: input.from, hash: range.from },
+    to: { ref: input.to, hash: range.to },
+    shallow: range.shallow
+  }
+  const { markdown, sha256 } = yield* Task.run({
+    id: "compose",
+    label: "Put the notes together",
+    output: Notes,
+    execute: Effect.suspend(() => {
+      const markdown = NotesWriter.compose(subject, changes, drafts)
+      return Effect.map(Artifact.sha256(markdown), (sha256) => ({ markdown, sha256 }))
+    })
+  })
+  const target = Artifact.placeOf(runId)
+  const counts = {
+    changes: changes.changes,
+    breaking: changes.breaking,
+    merges: changes.merges,
+    authors: changes.authors.length,
+    sections: drafts.length
+  }
+  yield* Approval.request({
+    id: "publish",
+    title: cut(`Publish the release notes of ${range.name}?`, 200),
+    summary: cut(
+      `${changes.changes} changes, ${changes.breaking} of them breaking, ` +
+        `from ${input.from || "the first commit"} to ${input.to}`,
+      500
+    ),
+    payload: {
+      markdown,
+      sha256,
+      target: `<SMITHERS_HOME>/${target}`,
+      repository: range.path,
+      range: { from: subject.from, to: subject.to },
+      counts
+    },
+    owner: "release-lead",
+    fallbackOwner: "cto"
+  })
+  const { path } = yield* Task.run({
+    id: "write",
+    label: "Write RELEASE_NOTES.md",
+    output: Written,
+    execute: Effect.map(Artifact.write(target, markdown), (path) => ({ path }))
+  })
+  return { path, sha256, bytes: Buffer.byteLength(markdown), counts }
+}))

@@ -1,0 +1,158 @@
+import { FileSystem, Path } from "@effect/platform"
+import { Effect, Schema } from "effect"
+import { cut, cutMiddle, line, lines } from "./CommitText.ts"
+import * as Git from "./Git.ts"
+import { ReleaseNotesConfig } from "./ReleaseNotesConfig.ts"
+import { GitFailed, RangeTooLarge, RefNotFound, RepositoryRefused } from "./ReleaseNotesError.ts"
+
+/** Commits that one range may have. */
+export const maxCommits = 10_000
+const subjectChars = 300
+const bodyChars = 8_192
+const nameChars = 100
+
+/** A repository that lies, with everything git reads of it, below an allowed root. */
+export interface Repository {
+  /** Without symbolic links. */
+  readonly path: string
+  readonly gitDirectory: string
+  /** Its history was cut when it was cloned. */
+  readonly shallow: boolean
+}
+
+/** One commit as far as notes are made of it; texts are cleaned and bounded. */
+export const Commit = Schema.Struct({
+  hash: Schema.String,
+  merge: Schema.Boolean,
+  author: Schema.String,
+  coAuthors: Schema.Array(Schema.String),
+  /** When it was written, ISO 8601 with the author's offset. */
+  date: Schema.String,
+  subject: Schema.String,
+  body: Schema.String
+})
+export type Commit = typeof Commit.Type
+
+const questions = [
+  "--absolute-git-dir",
+  "--git-common-dir",
+  "--git-path",
+  "objects",
+  "--is-shallow-repository"
+]
+
+/**
+ * Opens the repository at `repo`, which is the top folder of a working tree or a bare repository. Symbolic links are
+ * resolved before the roots are compared, and the git directory, the objects and borrowed objects must lie below a root
+ * too. Of a path that is outside as it is written, not even the existence is told.
+ */
+export const open = Effect.fnUntraced(function*(repo: string) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const { roots } = yield* ReleaseNotesConfig
+  const refused = (reason: RepositoryRefused["reason"]) => new RepositoryRefused({ repo, reason })
+
+  const inside = (root: string, target: string) => {
+    const way = path.relative(root, target)
+    return way === "" || (way !== ".." && !way.startsWith(`..${path.sep}`) && !path.isAbsolute(way))
+  }
+  const resolvedRoots = yield* Effect.forEach(roots, (root) => Effect.orElseSucceed(fs.realPath(root), () => root))
+  const allowed = (target: string) => resolvedRoots.some((root) => inside(root, target))
+  const locate = (target: string) =>
+    Effect.filterOrFail(
+      Effect.mapError(fs.realPath(target), () => refused("NotFound")),
+      allowed,
+      () => refused("OutsideAllowedRoots")
+    )
+
+  const written = path.resolve(roots[0], repo)
+  if (!allowed(written) && !roots.some((root) => inside(root, written))) return yield* refused("OutsideAllowedRoots")
+  const directory = yield* locate(written)
+
+  const answer = yield* Git.describe(directory, path.dirname(directory), questions)
+  if (answer.exitCode !== 0) return yield* refused("NotARepository")
+  const [gitDirectory, common, objects, shallow, ...rest] = answer.stdout.split("\n")
+  if (gitDirectory === undefined || common === undefined || objects === undefined || rest.length !== 1) {
+    return yield* new GitFailed({
+      operation: "rev-parse",
+      reason: "Unreadable",
+      detail: "The repository did not say where it keeps its data."
+    })
+  }
+  const places = yield* Effect.forEach([gitDirectory, common, objects], locate)
+  const borrowed = yield* fs.readFileString(path.join(objects, "info", "alternates")).pipe(
+    Effect.orElseSucceed(() => "")
+  )
+  const sources = borrowed.split("\n").filter((source) => source !== "" && !source.startsWith("#"))
+  yield* Effect.forEach(sources, (source) => locate(path.resolve(objects, source)), { discard: true })
+  return { path: directory, gitDirectory: places[0]!, shallow: shallow === "true" } satisfies Repository
+})
+
+/** The hash of the commit that a tag, a branch, a hash or any other name of git's stands for. */
+export const resolve = Effect.fnUntraced(function*(repository: Repository, field: "from" | "to", ref: string) {
+  const notFound = new RefNotFound({ field, ref })
+  const { exitCode, stdout } = yield* Git.read(repository.gitDirectory, "rev-parse", [
+    "--verify",
+    "--quiet",
+    "--end-of-options",
+    `${ref}^{commit}`
+  ]).pipe(Effect.catchTag("RangeTooLarge", () => notFound))
+  const hash = stdout.trim()
+  return exitCode === 0 && isHash(hash) ? hash : yield* notFound
+})
+
+const isHash = (text: string) => /^[0-9a-f]{40}([0-9a-f]{24})?$/.test(text)
+
+const coAuthor = /^co-authored-by:\s*([^<\n]+?)\s*(?:<[^>\n]*>)?\s*$/gim
+
+const readCommit = (fields: ReadonlyArray<string>): Commit => {
+  const [hash = "", parents = "", author = "", date = "", message = ""] = fields
+  const text = lines(message)
+  const end = text.indexOf("\n")
+  const body = end === -1 ? "" : text.slice(end + 1).trim()
+  const coAuthors = Array.from(body.matchAll(coAuthor), ([, name = ""]) => cut(line(name), nameChars))
+  return {
+    hash,
+    merge: parents.includes(" "),
+    author: cut(line(author), nameChars) || "unknown",
+    coAuthors: [...new Set(coAuthors)].slice(0, 50),
+    date,
+    subject: cut(line(end === -1 ? text : text.slice(0, end)), subjectChars),
+    body: cutMiddle(body, bodyChars)
+  }
+}
+
+/** Fields end with NUL, the one character that no message contains. */
+const format = ["%H", "%P", "%aN", "%aI", "%B"]
+
+/**
+ * The commits reachable from `to` and not from `from` (from the root, if null), latest first, under the names that the
+ * mailmap of `to` gives their authors.
+ */
+export const commits = Effect.fnUntraced(function*(repository: Repository, from: string | null, to: string) {
+  const { exitCode, stderr, stdout } = yield* Git.read(repository.gitDirectory, "log", [
+    "-z",
+    "--encoding=UTF-8",
+    "--no-color",
+    `--max-count=${maxCommits + 1}`,
+    `--format=tformat:${format.join("%x00")}`,
+    to,
+    ...(from === null ? [] : ["--not", from]),
+    "--"
+  ])
+  if (exitCode !== 0) {
+    return yield* new GitFailed({ operation: "log", reason: "ExitCode", detail: `${exitCode}: ${line(stderr)}` })
+  }
+  const fields = stdout.split("\0")
+  const count = (fields.length - 1) / format.length
+  if (count > maxCommits) return yield* new RangeTooLarge({ limit: maxCommits, unit: "commits" })
+  const found = Array.from(
+    { length: Math.floor(count) },
+    (_, index) => readCommit(fields.slice(index * format.length, (index + 1) * format.length))
+  )
+  return Number.isInteger(count) && found.every(({ hash }) => isHash(hash)) ? found : yield* new GitFailed({
+    operation: "log",
+    reason: "Unreadable",
+    detail: "The answer is not a list of commits."
+  })
+})
