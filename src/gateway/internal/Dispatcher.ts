@@ -22,6 +22,7 @@ import { decodeFailure, toFailure } from "./wireErrors.ts"
 
 type Served = Rpc.AnyWithProps & GatewayRpc
 type Opened = typeof StreamOpened.Type
+type CallerContext = Context.Context<Caller>
 
 /** Requests by method name, whatever they came over: scope, request schema, handler, answer schema. */
 export interface Dispatcher {
@@ -86,7 +87,7 @@ export const makeDispatcher = (
       const payload = method.decode(params)
       return Either.isLeft(payload)
         ? Effect.fail(payload.left)
-        : Effect.succeed([payload.right, method.contextFor(permit, principal)] as const)
+        : Effect.succeed([payload.right, method.callerOf(permit, principal)] as const)
     })
 
   const guarded = <A>(effect: Effect.Effect<A, GatewayFailure>, at: string) =>
@@ -121,8 +122,10 @@ export const makeDispatcher = (
         const { duration, error, ok } = method.metrics[transport]
         const startedAt = performance.now()
         return guarded(
-          Effect.flatMap(prepare(method, name, params, principal), ([payload, context]) =>
-            Effect.flatMap(Effect.provide(method.run(payload), context), method.encode)),
+          Effect.flatMap(
+            prepare(method, name, params, principal),
+            ([payload, caller]) => Effect.flatMap(method.run(payload, caller), method.encode)
+          ),
           name
         ).pipe(
           Effect.onExit(({ _tag }) =>
@@ -137,7 +140,7 @@ export const makeDispatcher = (
       Stream.unwrap(
         Effect.map(
           prepare(streaming, StreamRunEvents._tag, params, principal),
-          ([payload, context]) => Stream.provideContext(streaming.stream(payload), context)
+          ([payload, caller]) => streaming.stream(payload, caller)
         )
       ).pipe(
         Stream.catchAllCause((cause) => Stream.fromEffect(guarded(Effect.failCause(cause), StreamRunEvents._tag)))
@@ -150,7 +153,7 @@ type Method = ReturnType<typeof makeMethod>
 /** One method with its schemas compiled. */
 const makeMethod = (rpc: Served, handlers: Context.Context<Rpc.ToHandler<GatewayRpc>>) => {
   // The handler map of a group is keyed by `rpc.key`; its types are checked where the handlers are written.
-  const { context, handler } = handlers.unsafeMap.get(rpc.key) as Rpc.Handler<string>
+  const { handler } = handlers.unsafeMap.get(rpc.key) as Rpc.Handler<string>
   const decodePayload = Schema.decodeUnknownEither(rpc.payloadSchema as Schema.Schema<unknown>)
   const stream = RpcSchema.isStreamSchema(rpc.successSchema) ? rpc.successSchema : undefined
   const errorSchema = (stream?.failure ?? rpc.errorSchema) as Schema.Schema<unknown>
@@ -167,11 +170,19 @@ const makeMethod = (rpc: Served, handlers: Context.Context<Rpc.ToHandler<Gateway
       const decoded = decodePayload(params)
       return Either.mapLeft(decoded, (error) => decodeFailure(errorSchema, error))
     },
-    contextFor: (permit: Permit, principal: Principal.Principal) =>
-      Context.add(context, Caller, { permit, actor: Principal.toActor(principal) }),
-    run: (payload: unknown) => handler(payload, options) as Effect.Effect<unknown, GatewayFailure, Caller>,
-    stream: (payload: unknown) =>
-      handler(payload, options) as Stream.Stream<Opened | StreamedEvent, GatewayFailure, Caller>,
+    callerOf: (permit: Permit, principal: Principal.Principal): CallerContext =>
+      Context.make(Caller, { permit, actor: Principal.toActor(principal) }),
+    // Our handlers hold the services they were built with: of the context they need the caller alone.
+    run: (payload: unknown, caller: CallerContext) =>
+      Effect.mapInputContext(
+        handler(payload, options) as Effect.Effect<unknown, GatewayFailure, Caller>,
+        (_: Context.Context<never>) => caller
+      ),
+    stream: (payload: unknown, caller: CallerContext) =>
+      Stream.provideContext(
+        handler(payload, options) as Stream.Stream<Opened | StreamedEvent, GatewayFailure, Caller>,
+        caller
+      ),
     encode: (answer: unknown) => {
       const encoded = encodeSuccess(answer)
       return Either.isLeft(encoded) ? Effect.die(encoded.left) : Effect.succeed(jsonText(encoded.right))

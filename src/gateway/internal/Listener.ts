@@ -1,6 +1,6 @@
 // @effect-diagnostics nodeBuiltinImport:off -- the raw server: its upgrade event, its timeouts and the order of its shutdown are ours to handle (traps.md 1, 9)
 import { FileSystem } from "@effect/platform"
-import { Effect, Option, Schedule, type Scope } from "effect"
+import { Clock, type Duration, Effect, Fiber, Option, Schedule, type Scope } from "effect"
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import { createServer as createTlsServer } from "node:https"
 import type { AddressInfo } from "node:net"
@@ -107,17 +107,22 @@ export const listen = (
 
 const shutDown = (server: Server, service: Service): Effect.Effect<void> =>
   Effect.gen(function*() {
-    const closed = Effect.async<void>((resume) => {
+    const closing = yield* Effect.fork(Effect.async<void>((resume) => {
       server.close(() => resume(Effect.void))
-    })
-    const until = (isDone: () => boolean) =>
-      Effect.repeat(Effect.sync(isDone), Schedule.spaced("5 millis").pipe(Schedule.untilInput((done: boolean) => done)))
-    const closing = yield* Effect.fork(closed)
+    }))
     service.goodbye()
     server.closeIdleConnections()
-    yield* until(() => service.requests() === 0).pipe(Effect.timeoutOption(limits.requestGrace))
-    yield* until(() => service.sockets() === 0).pipe(Effect.timeoutOption(limits.closeGrace))
+    yield* within(limits.requestGrace, () => service.requests() === 0)
+    yield* within(limits.closeGrace, () => service.sockets() === 0)
     service.terminate()
     server.closeAllConnections()
-    yield* closing
+    yield* Fiber.join(closing)
+    // Real time, whatever clock the service was given: peers live by it.
+  }).pipe(Effect.withClock(Clock.make()))
+
+/** Waits until it is so, but not for ever. */
+const within = (grace: Duration.Duration, isSo: () => boolean) =>
+  Effect.repeat(Effect.sync(isSo), {
+    until: (so) => so,
+    schedule: Schedule.upTo(Schedule.spaced("5 millis"), grace)
   })
