@@ -179,18 +179,17 @@ export const verify = (backup: string, options: Reporting = {}): Platformed<Back
  * Takes an old database out of use: its log is folded into it, and it is certain that nobody has it open. A connection
  * that outlived the swap would remove the new database's log when it closes. What is too damaged to open is let be.
  */
-const retire = (file: string) =>
-  Effect.acquireUseRelease(
-    Effect.try({ try: () => new Sqlite(file, { timeout: 0, fileMustExist: true }), catch: (cause) => cause }),
-    (db) => Effect.try({ try: () => db.pragma("journal_mode = DELETE"), catch: (cause) => cause }),
+const retire = (file: string) => {
+  const refusal = (cause: unknown) =>
+    cause instanceof Sqlite.SqliteError && /^SQLITE_(BUSY|LOCKED)/.test(cause.code)
+      ? new BackupError({ reason: "InUse", path: file, detail: "another process has the database open" })
+      : "damaged"
+  return Effect.acquireUseRelease(
+    Effect.try({ try: () => new Sqlite(file, { timeout: 0, fileMustExist: true }), catch: refusal }),
+    (db) => Effect.try({ try: () => void db.pragma("journal_mode = DELETE"), catch: refusal }),
     (db) => Effect.sync(() => db.close())
-  ).pipe(
-    Effect.catchAll((cause) =>
-      cause instanceof Sqlite.SqliteError && /^SQLITE_(BUSY|LOCKED)/.test(cause.code)
-        ? new BackupError({ reason: "InUse", path: file, detail: "another process has the database open" })
-        : Effect.void
-    )
-  )
+  ).pipe(Effect.catchAll((error) => error === "damaged" ? Effect.void : error))
+}
 
 /**
  * Puts a backup in the place of a home's database, or into a new home. Refuses a home whose service runs, a database

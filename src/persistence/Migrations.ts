@@ -1,5 +1,5 @@
 import { Migrator, type SqlClient, SqlClient as Client, type SqlError } from "@effect/sql"
-import { Effect, Layer, Schedule } from "effect"
+import { Effect, Schedule } from "effect"
 import { StartRefused } from "./PersistenceError.ts"
 
 /** The tables of one owner and how they came to be; released migrations are never edited, numbers only grow. */
@@ -60,7 +60,7 @@ export const apply = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, migra
     })
   }
   yield* Migrator.make({})({ table: migrations.table, loader: Migrator.fromRecord(migrations.steps) }).pipe(
-    Effect.provide(Layer.succeed(Client.SqlClient, sql)),
+    Effect.provideService(Client.SqlClient, sql),
     Effect.catchTag("MigrationError", (error) => failed(migrations.table, error)),
     // The stock migrator makes a defect of a step that fails; its transaction has been undone by then.
     Effect.catchAllDefect((defect) => failed(migrations.table, defect))

@@ -7,12 +7,13 @@ import { checkOwnership, openForWriting } from "./internal/Database.ts"
 import { checkFileSystem, fileSystemType } from "./internal/FileSystemGuard.ts"
 import { finishRestore, homeFiles } from "./internal/HomeFiles.ts"
 import { acquireInstanceLock } from "./internal/InstanceLock.ts"
+import { makeReader } from "./internal/Reader.ts"
 import { keepWalBounded } from "./internal/WalWatch.ts"
 import { makeWriter, type Submitted } from "./internal/Writer.ts"
 import * as Migrations from "./Migrations.ts"
 import { PersistenceConfig } from "./PersistenceConfig.ts"
 import { type PersistenceError, StartRefused } from "./PersistenceError.ts"
-import type { Write } from "./Write.ts"
+import type { Row, SqlValue, Write } from "./Write.ts"
 
 export type { Submitted } from "./internal/Writer.ts"
 
@@ -36,10 +37,15 @@ export class Persistence extends Context.Tag("smithers-orchestrator/persistence/
      */
     readonly write: <A, E>(unit: Write<A, E>) => Effect.Effect<A, E | PersistenceError>
     /**
-     * Hands a unit over without waiting for its commit; the inner effect awaits its answer and may be left alone, but
-     * then a failure stays unseen. Waits for room in the queue as `write` does. Units keep the order of handing over.
+     * Hands a unit over without waiting for its commit; `answer` awaits it and may be left alone, but then a failure
+     * stays unseen. Waits for room in the queue as `write` does. Units keep the order of handing over.
      */
     readonly submit: <A, E>(unit: Write<A, E>) => Effect.Effect<Submitted<A, E | PersistenceError>>
+    /** Rows of a query of constant text, on a read-only connection of its own: for the few that every request needs. */
+    readonly read: (
+      text: string,
+      params: ReadonlyArray<SqlValue>
+    ) => Effect.Effect<ReadonlyArray<Row>, PersistenceError>
     /** The read-only connection. Whoever reads pages by key; nothing here may take a write lock. */
     readonly sql: SqlClient.SqlClient
     /**
@@ -64,6 +70,7 @@ const openRefused = (detail: string) => (cause: unknown) =>
 const make = Effect.gen(function*() {
   const config = yield* PersistenceConfig
   const fs = yield* FileSystem.FileSystem
+  const reactivity = yield* Reactivity.make
   const { database: file, root: home } = yield* homeFiles(config.home)
   yield* Effect.mapError(
     fs.makeDirectory(home, { recursive: true, mode: 0o700 }),
@@ -79,15 +86,17 @@ const make = Effect.gen(function*() {
   const db = yield* openForWriting(file, config.synchronous)
   const writer = yield* makeWriter(db)
   const sql = yield* SqliteClient.make({ filename: file, readonly: true, disableWAL: true }).pipe(
-    Effect.provide(Reactivity.layer)
+    Effect.provideService(Reactivity.Reactivity, reactivity)
   )
   // The driver waits synchronously: the event loop would stand still for the five seconds of its default.
   yield* Effect.mapError(sql.unsafe("PRAGMA busy_timeout = 50"), openRefused(`Cannot read ${file}`))
+  const read = yield* makeReader(file)
   yield* keepWalBounded(db, file)
 
   return Persistence.of({
     write: writer.write,
     submit: writer.submit,
+    read,
     sql,
     migrate: (migrations) =>
       // Between batches and one owner at a time: the stock migrator holds a transaction open across turns of the event
@@ -95,7 +104,7 @@ const make = Effect.gen(function*() {
       writer.between(Effect.scoped(Effect.gen(function*() {
         const client = yield* SqliteClient.make({ filename: file, disableWAL: true })
         yield* Migrations.apply(client, migrations)
-      }))).pipe(Effect.provide(Reactivity.layer)),
+      }))).pipe(Effect.provideService(Reactivity.Reactivity, reactivity)),
     home,
     file
   })

@@ -60,7 +60,8 @@ it.scoped.prop(
       const hooked: Array<number> = []
       const answers = yield* Effect.forEach(units, (unit, i) =>
         persistence.submit(Write.all(unit.map(write)).pipe(Write.tapCommitted(() => hooked.push(i)))))
-      const exits = yield* Effect.forEach(answers, Effect.exit)
+      const exits = yield* Effect.forEach(answers, ({ answer }) =>
+        Effect.exit(answer))
 
       let model: ReadonlyMap<string, number> = new Map()
       const committed: Array<number> = []
@@ -75,9 +76,7 @@ it.scoped.prop(
       })
       const rows = yield* persistence.sql.unsafe<{ key: string; value: number }>("SELECT key, value FROM kv")
       assert.deepStrictEqual(
-        rows.map((row) =>
-          [row.key, row.value] as const
-        ).sort(),
+        rows.map((row) => [row.key, row.value] as const).sort(),
         [...model.entries()].sort()
       )
       assert.deepStrictEqual(hooked, committed)

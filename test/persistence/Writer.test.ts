@@ -28,9 +28,13 @@ const keys = (persistence: Service) =>
 
 const withTable = Effect.tap(freshPersistence, (persistence) => persistence.write(createTable))
 
+/** Hands all of them over before the first is committed; the answers. */
+const submitAll = <A, E>(persistence: Service, units: ReadonlyArray<Write.Write<A, E>>) =>
+  Effect.forEach(units, (unit) => Effect.map(persistence.submit(unit), ({ answer }) => answer))
+
 /** Hands all of them over before the first is committed, then waits for all answers. */
 const together = <A, E>(persistence: Service, units: ReadonlyArray<Write.Write<A, E>>) =>
-  Effect.flatMap(Effect.forEach(units, persistence.submit), Effect.forEach(Effect.exit))
+  Effect.flatMap(submitAll(persistence, units), Effect.forEach(Effect.exit))
 
 /** Lets writer and test clock go on until the fiber is done. */
 const driveUntilDone = <A, E>(fiber: Fiber.RuntimeFiber<A, E>) =>
@@ -141,6 +145,7 @@ it.scoped("a value that SQLite cannot bind, as a boolean, fails its own unit onl
     const persistence = yield* withTable
     const exits = yield* together(persistence, [
       insert("a"),
+      // The type forbids it; a JavaScript caller may do it all the same.
       Write.run("INSERT INTO t (k) VALUES (?)", [true as unknown as string]),
       insert("b")
     ])
@@ -232,6 +237,45 @@ it.scoped("interrupting a caller that waits for its commit neither loses nor hal
     assert.strictEqual((yield* keys(persistence)).length, 201)
   }))
 
+it.scoped("a unit can be taken back as long as no batch has it, and is then never written", () =>
+  Effect.gen(function*() {
+    const persistence = yield* withTable
+    const [first, second, third] = yield* Effect.all([
+      persistence.submit(insert("a")),
+      persistence.submit(insert("b")),
+      persistence.submit(insert("c"))
+    ])
+    assert.isTrue(second.withdraw())
+    assert.isFalse(second.withdraw())
+    yield* Effect.all([first.answer, third.answer])
+    assert.isFalse(first.withdraw())
+    assert.deepStrictEqual(yield* keys(persistence), ["a", "c"])
+  }))
+
+it.scoped("a unit that a batch has taken cannot be taken back, not even while the batch waits or is tried again", () =>
+  Effect.gen(function*() {
+    const persistence = yield* withTable
+    const operator = yield* foreignConnection(persistence.file)
+    operator.exec("BEGIN IMMEDIATE")
+    const units = yield* Effect.forEach(["a", "b", "a", "c"].map(insert), persistence.submit)
+    yield* Effect.repeatN(turn, 2)
+    assert.deepStrictEqual(units.map((unit) => unit.withdraw()), [false, false, false, false])
+    const later = yield* persistence.submit(insert("later"))
+    assert.isTrue(later.withdraw())
+    operator.exec("COMMIT")
+    yield* driveUntilDone(yield* Effect.fork(Effect.forEach(units, (unit) => Effect.exit(unit.answer))))
+    assert.deepStrictEqual(yield* keys(persistence), ["a", "b", "c"])
+  }))
+
+it.effect("units that were taken back do not keep the layer from closing", () =>
+  Effect.scoped(Effect.gen(function*() {
+    const scope = yield* Scope.make()
+    const persistence = yield* Scope.extend(freshPersistence, scope)
+    const unit = yield* persistence.submit(insert("a"))
+    assert.isTrue(unit.withdraw())
+    yield* Scope.close(scope, Exit.void)
+  })))
+
 it.scoped("a full queue makes callers wait, loses nothing, and forgets a waiting caller that is interrupted", () =>
   Effect.gen(function*() {
     const persistence = yield* withTable
@@ -244,7 +288,7 @@ it.scoped("a full queue makes callers wait, loses nothing, and forgets a waiting
       (i) =>
         persistence.submit(insert(`k${i}`)).pipe(
           Effect.tap(Effect.sync(() => handedOver++)),
-          Effect.flatten,
+          Effect.flatMap(({ answer }) => answer),
           Effect.fork
         )
     )
@@ -266,7 +310,7 @@ it.effect("closing carries out what was handed over, then refuses more", () =>
     const scope = yield* Scope.make()
     const persistence = yield* Scope.extend(openHome(home), scope)
     yield* persistence.write(createTable)
-    const answers = yield* Effect.forEach(Array.from({ length: 5_000 }, (_, i) => insert(`k${i}`)), persistence.submit)
+    const answers = yield* submitAll(persistence, Array.from({ length: 5_000 }, (_, i) => insert(`k${i}`)))
     yield* Scope.close(scope, Exit.void)
     yield* Effect.all(answers)
     assert.strictEqual(reasonOf(yield* Effect.exit(persistence.write(insert("late")))), "Closed")
@@ -282,7 +326,7 @@ it.effect("closing under a foreign write lock ends after the patience of one bat
     yield* persistence.write(createTable)
     const operator = yield* foreignConnection(persistence.file)
     operator.exec("BEGIN IMMEDIATE")
-    const answers = yield* Effect.forEach(Array.from({ length: 5_000 }, (_, i) => insert(`k${i}`)), persistence.submit)
+    const answers = yield* submitAll(persistence, Array.from({ length: 5_000 }, (_, i) => insert(`k${i}`)))
     let rounds = 0
     const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
     yield* Effect.repeat(
@@ -341,7 +385,7 @@ it.scoped("a full disk fails exactly the units that need room, typed, and the se
 it.scoped("reads wait neither behind the queue of writes nor behind somebody's write lock", () =>
   Effect.gen(function*() {
     const persistence = yield* withTable
-    const answers = yield* Effect.forEach(Array.from({ length: 12_000 }, (_, i) => insert(`k${i}`)), persistence.submit)
+    const answers = yield* submitAll(persistence, Array.from({ length: 12_000 }, (_, i) => insert(`k${i}`)))
     yield* turn
     const early = yield* keys(persistence)
     assert.isBelow(early.length, 12_000)

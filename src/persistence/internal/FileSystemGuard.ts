@@ -1,5 +1,5 @@
+// @effect-diagnostics nodeBuiltinImport:off -- @effect/platform's FileSystem has no statfs
 import { Effect } from "effect"
-// @effect/platform's FileSystem has no statfs.
 import { statfs } from "node:fs/promises"
 import { StartRefused } from "../PersistenceError.ts"
 

@@ -15,17 +15,6 @@ const notWritable = (home: string) => (cause: unknown) =>
     fix: "Check that the directory is writable and that its instance.lock may be locked."
   })
 
-/** True when the lock was taken, false when another process has it. Synchronous: `BEGIN EXCLUSIVE` does not wait. */
-const lock = (db: Sqlite.Database): boolean => {
-  try {
-    db.prepare("BEGIN EXCLUSIVE").run()
-    return true
-  } catch (cause) {
-    if (cause instanceof Sqlite.SqliteError && cause.code.startsWith("SQLITE_BUSY")) return false
-    throw cause
-  }
-}
-
 /**
  * One process per home. The lock is an exclusive SQLite transaction on a file of its own, which the operating system
  * releases when the process dies, however it dies; the note beside it only serves to name the holder in a message.
@@ -38,7 +27,18 @@ export const acquireInstanceLock = Effect.fnUntraced(function*(home: string) {
     Effect.try({ try: () => new Sqlite(files.lock, { timeout: 0 }), catch: notWritable(files.root) }),
     (db) => Effect.sync(() => db.close())
   )
-  if (!(yield* Effect.try({ try: () => lock(db), catch: notWritable(files.root) }))) {
+  const taken = yield* Effect.try({
+    try: () => {
+      // Does not wait.
+      db.prepare("BEGIN EXCLUSIVE").run()
+      return true
+    },
+    catch: (cause) =>
+      cause instanceof Sqlite.SqliteError && cause.code.startsWith("SQLITE_BUSY")
+        ? "held"
+        : notWritable(files.root)(cause)
+  }).pipe(Effect.catchAll((error) => error === "held" ? Effect.succeed(false) : error))
+  if (!taken) {
     const holder = yield* Effect.option(Effect.flatMap(fs.readFileString(files.holder), Schema.decode(Holder)))
     const name = Option.match(holder, {
       onNone: () => "another process",

@@ -13,7 +13,7 @@ const walBytes = Metric.gauge("smithers_persistence_wal_bytes", {
 /**
  * Keeps the write-ahead log small, and says so when it cannot.
  *
- * SQLite itself checkpoints every 1,000 pages at a commit, but starts the log over only when no reader is in it: under a
+ * SQLite itself checkpoints at a commit when the log holds 4,096 pages (16 MiB), but starts the log over only when no reader is in it: under a
  * steady reader the file grows. Beyond the bound it is checkpointed and cut to nothing; when a reader prevents that, a
  * warning is logged at every look, because nothing but ending that reader helps.
  */

@@ -316,7 +316,7 @@ export const makeWriter = (db: Database) =>
         const answered = Deferred.unsafeMake<A, E | PersistenceError>(FiberId.none)
         const queued: Pending = {
           write: unit,
-          // The writer answers with the unit's own A and E; the queue holds units of every type.
+          // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off -- the queue holds units of every type, and the writer answers each with its own A and E
           resume: (exit) => Deferred.unsafeDone(answered, exit as Exit.Exit<A, E | PersistenceError>),
           state: "queued"
         }

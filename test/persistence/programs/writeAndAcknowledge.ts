@@ -34,4 +34,5 @@ const program = Effect.gen(function*() {
   yield* Effect.all(Array.from({ length: 20 }, () => Effect.forever(writeOn)), { concurrency: "unbounded" })
 })
 
+// @effect-diagnostics-next-line effectRun:off -- the entry of a process that tests start and kill
 NodeRuntime.runMain(Effect.scoped(program))
