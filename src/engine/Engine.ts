@@ -282,7 +282,7 @@ const make = Effect.gen(function*() {
       yield* refuseEnded(run)
       const now = yield* Clock.currentTimeMillis
       const requested = [
-        runs.requestCancel(runId, now),
+        runs.requestCancel(runId, now, () => new RunConflict({ runId, reason: "NotActive", status: null })),
         journal.append({ runId, type: "RunCancelRequested", timestampMs: now, data: { by: actorName(actor) } }),
         operated(now, actor, "run.cancel", runId, runId)
       ]

@@ -1,5 +1,5 @@
 import { type Workflow, WorkflowEngine } from "@effect/workflow"
-import { Cause, Clock, Context, Deferred, Effect, Either, Exit, Fiber, FiberId, Layer, Option, Schema, Scope } from "effect"
+import { Cause, Clock, Context, Deferred, Effect, Either, Exit, Fiber, FiberId, FiberSet, Layer, Option, Schema, Scope } from "effect"
 import { randomUUID } from "node:crypto"
 import { Journal, RunStore } from "../journal/index.ts"
 import { type FailureRecord, type Hold, type Run, type RunEventType, systemActor, terminalStatuses } from "../model/index.ts"
@@ -82,6 +82,9 @@ const macrotask = Effect.async<void>((resume) => {
   return Effect.sync(() => clearImmediate(handle))
 })
 
+/** How long bodies may take to stop when the service stops. */
+const shutdownGrace = "500 millis"
+
 const encodeText = Schema.encodeSync(Schema.parseJson())
 
 const make = Effect.gen(function*() {
@@ -98,7 +101,7 @@ const make = Effect.gen(function*() {
   const active = new Map<string, ActiveRun>()
   /** Runs that are being read from the journal; true when they have to be looked at again afterwards. */
   const starting = new Set<string>()
-  const drivers = new Map<ActiveRun, Fiber.RuntimeFiber<void>>()
+  const fork = yield* FiberSet.makeRuntime<never>()
   let closing = false
 
   const event = (runId: string, type: RunEventType, timestampMs: number, data?: Readonly<Record<string, unknown>>) =>
@@ -170,9 +173,9 @@ const make = Effect.gen(function*() {
   }
 
   /** Parks a run unless one of its waits is over: then it is taken up at once. */
-  const park = (run: ActiveRun, waits: ReadonlyArray<Wait>) =>
+  const park = (run: ActiveRun) =>
     Effect.gen(function*() {
-      const durable = waits.filter((wait) => wait.kind !== "pause")
+      const durable = run.parkedOn.filter((wait) => wait.kind !== "pause")
       const status = run.stop?._tag === "Pause" ? "paused" as const : parkedStatus(durable)
       const now = yield* Clock.currentTimeMillis
       yield* persistence.write(Write.all([
@@ -203,8 +206,7 @@ const make = Effect.gen(function*() {
 
   const settle = (
     run: ActiveRun,
-    exit: Exit.Exit<unknown, unknown> | undefined,
-    waits: ReadonlyArray<Wait>
+    exit: Exit.Exit<unknown, unknown> | undefined
   ): Effect.Effect<void, PersistenceError | RunStore.StaleEpoch> =>
     Effect.gen(function*() {
       const stop = run.stop
@@ -223,7 +225,7 @@ const make = Effect.gen(function*() {
           return yield* end(run, { _tag: "Cancelled", acknowledged: exit !== undefined })
         case "Park":
         case "Pause":
-          return yield* park(run, waits)
+          return yield* park(run)
         case "Diverged":
           return yield* hold(
             run.runId,
@@ -236,56 +238,67 @@ const make = Effect.gen(function*() {
       }
     })
 
-  const drive = (run: ActiveRun, { execute }: Definition, payload: object) =>
+  /** Records how a body ended, once; what cannot be recorded is left to whoever takes the run up next. */
+  const conclude = (run: ActiveRun, exit: Exit.Exit<unknown, unknown> | undefined) =>
+    Effect.suspend(() => {
+      if (run.settling) return Effect.void
+      run.settling = true
+      return settle(run, exit).pipe(
+        Effect.catchAll((cause) =>
+          Effect.logWarning(`Run ${run.runId} is given up by this process: ${cause.message}`)
+        ),
+        Effect.catchAllDefect((defect) => Effect.logError(`Run ${run.runId}: the engine failed`, Cause.die(defect))),
+        Effect.ensuring(Effect.suspend(() => {
+          active.delete(run.runId)
+          return run.again && !closing ? Effect.sync(() => resumeLater(run.runId)) : Effect.void
+        }))
+      )
+    })
+
+  /** Parks a run once nothing in it does anything but wait. */
+  const parkWhenQuiet = (run: ActiveRun): Effect.Effect<void> =>
     Effect.gen(function*() {
-      const body = yield* Effect.suspend(() => execute(payload, run.runId)).pipe(
+      while (watched.has(run)) {
+        watched.delete(run)
+        yield* macrotask
+        if (run.stop === undefined && !run.settling && (yield* run.isQuiescent)) {
+          run.parkedOn = run.waits()
+          run.requestStop({ _tag: run.pauseRequested ? "Pause" : "Park" })
+        }
+      }
+      watching.delete(run)
+    })
+  const watched = new Set<ActiveRun>()
+  const watching = new Set<ActiveRun>()
+  const lookAt = (run: ActiveRun) => {
+    watched.add(run)
+    if (watching.has(run) || closing) return
+    watching.add(run)
+    fork(parkWhenQuiet(run))
+  }
+
+  /** The body and the record of its end are one fiber, which only the body's part of can be interrupted. */
+  const begin = (run: ActiveRun, { execute }: Definition, payload: object) =>
+    Effect.suspend(() => {
+      active.set(run.runId, run)
+      const context = Context.add(
+        Context.make(WorkflowEngine.WorkflowInstance, run),
+        WorkflowEngine.WorkflowEngine,
+        engine
+      )
+      return Effect.suspend(() => execute(payload, run.runId)).pipe(
         Effect.scoped,
-        Effect.provideService(WorkflowEngine.WorkflowInstance, run),
-        Effect.provideService(WorkflowEngine.WorkflowEngine, engine),
+        Effect.provide(context),
         Effect.interruptible,
+        Effect.exit,
+        Effect.flatMap((exit) => conclude(run, exit)),
+        Effect.uninterruptible,
         Effect.forkDaemon,
         Effect.supervised(run.branches)
       )
+    }).pipe(Effect.map((body) => {
       run.body = body
-      body.addObserver(() => run.attention.unsafeOpen())
-      let waits: ReadonlyArray<Wait> = []
-      while (body.unsafePoll() === null) {
-        yield* run.attention.await
-        run.attention.unsafeClose()
-        if (run.stop?._tag === "Cancel") {
-          yield* Effect.timeoutOption(Effect.interruptible(Fiber.await(body)), config.cancelGrace)
-          break
-        }
-        if (run.stop !== undefined) {
-          yield* Fiber.await(body)
-        } else if (run.waiters.size > 0) {
-          yield* macrotask
-          if ((yield* run.isQuiescent) && run.stop === undefined) {
-            waits = run.waits()
-            run.requestStop({ _tag: run.pauseRequested ? "Pause" : "Park" })
-          }
-        }
-      }
-      yield* settle(run, body.unsafePoll() ?? undefined, waits)
-    }).pipe(
-      Effect.catchAll((cause) => Effect.logWarning(`Run ${run.runId} is given up by this process: ${cause.message}`)),
-      Effect.catchAllDefect((defect) => Effect.logError(`Run ${run.runId}: the engine failed`, Cause.die(defect))),
-      Effect.ensuring(Effect.suspend(() => {
-        active.delete(run.runId)
-        drivers.delete(run)
-        return run.again && !closing ? resumeLater(run.runId) : Effect.void
-      }))
-    )
-
-  const begin = (run: ActiveRun, definition: Definition, payload: object) =>
-    Effect.sync(() => {
-      active.set(run.runId, run)
-    }).pipe(
-      Effect.zipRight(Effect.forkDaemon(Effect.uninterruptible(drive(run, definition, payload)))),
-      Effect.map((driver) => {
-        if (active.get(run.runId) === run) drivers.set(run, driver)
-      })
-    )
+    }))
 
   const launch = (request: Launch, definition: Definition) =>
     Effect.gen(function*() {
@@ -295,7 +308,7 @@ const make = Effect.gen(function*() {
         event(runId, "RunStarted", createdAtMs, { workflow: request.workflow })
       ]))
       const scope = yield* Scope.make()
-      const run = new ActiveRun({ runId, parentRunId, workflow: definition.workflow, scope, services, epoch: 1, stored: [] })
+      const run = new ActiveRun({ runId, parentRunId, workflow: definition.workflow, scope, services, epoch: 1, stored: [], lookAt })
       yield* begin(run, definition, request.payload)
     }).pipe(Effect.uninterruptible)
 
@@ -337,7 +350,7 @@ const make = Effect.gen(function*() {
       }
       const stored = yield* runs.storedNodes(runId)
       const scope = yield* Scope.make()
-      const next = new ActiveRun({ runId, parentRunId: run.parentRunId, workflow: found.workflow, scope, services, epoch, stored })
+      const next = new ActiveRun({ runId, parentRunId: run.parentRunId, workflow: found.workflow, scope, services, epoch, stored, lookAt })
       next.pauseRequested = run.pauseRequestedAtMs !== null
       yield* begin(next, found, payload.right)
     })
@@ -356,16 +369,17 @@ const make = Effect.gen(function*() {
       return Effect.ensuring(takeUp(runId), Effect.sync(() => starting.delete(runId)))
     })
 
-  const resumeLater = (runId: string) =>
-    Effect.asVoid(Effect.forkDaemon(Effect.catchAll(resume(runId), (cause) =>
-      Effect.logWarning(`Run ${runId} could not be taken up: ${cause.message}`))))
+  const resumeLater = (runId: string): void => {
+    if (closing) return
+    fork(Effect.catchAll(resume(runId), (cause) =>
+      Effect.logWarning(`Run ${runId} could not be taken up: ${cause.message}`)))
+  }
 
   const arrive = (runId: string, node: RunStore.StoredNode): Effect.Effect<void> =>
-    Effect.suspend(() => {
+    Effect.sync(() => {
       const run = active.get(runId)
-      if (run === undefined) return resumeLater(runId)
-      if (!run.arrive(node)) run.again = true
-      return Effect.void
+      if (run === undefined) resumeLater(runId)
+      else if (!run.arrive(node)) run.again = true
     })
 
   const ends = new Map<string, Set<Deferred.Deferred<void>>>()
@@ -386,8 +400,11 @@ const make = Effect.gen(function*() {
       })
       return yield* Effect.ensuring(
         Effect.gen(function*() {
-          const run = yield* runs.get(runId)
-          if (terminalStatuses.has(run.status)) return run
+          const executing = active.get(runId)
+          if (executing === undefined || executing.settling) {
+            const run = yield* runs.get(runId)
+            if (terminalStatuses.has(run.status)) return run
+          }
           yield* Deferred.await(ended)
           return yield* runs.get(runId)
         }),
@@ -440,13 +457,17 @@ const make = Effect.gen(function*() {
           ? exitOf(workflow, run.value)
           : Effect.succeed(undefined)),
     interrupt: (runId) => Effect.sync(() => stop(runId, { _tag: "Cancel" })),
-    resume: (runId) => resumeLater(runId)
+    resume: (runId) => Effect.sync(() => resumeLater(runId))
   })
 
   const stop = (runId: string, why: Stop): boolean => {
     const run = active.get(runId)
-    run?.requestStop(why)
-    return run !== undefined
+    if (run === undefined) return false
+    run.requestStop(why)
+    if (why._tag === "Cancel") {
+      fork(Effect.zipRight(Effect.sleep(config.cancelGrace), Effect.uninterruptible(conclude(run, undefined))))
+    }
+    return true
   }
 
   const lookAfter = Effect.gen(function*() {
@@ -464,14 +485,16 @@ const make = Effect.gen(function*() {
       )
     }
     // A branch that was busy outside of any step may have fallen silent without a sign.
-    for (const run of active.values()) if (run.waiters.size > 0) run.attention.unsafeOpen()
+    for (const run of active.values()) if (run.waiters.size > 0) lookAt(run)
   })
 
   yield* Effect.addFinalizer(() =>
     Effect.gen(function*() {
       closing = true
       for (const run of active.values()) run.requestStop({ _tag: "Shutdown" })
-      yield* Fiber.awaitAll([...drivers.values()])
+      const bodies = [...active.values()].flatMap(({ body }) => body === undefined ? [] : [body])
+      // Code that cannot be interrupted is left behind; the journal takes nothing more from it.
+      yield* Effect.timeoutOption(Effect.interruptible(Fiber.awaitAll(bodies)), shutdownGrace)
       yield* Effect.ignoreLogged(persistence.write(runs.releaseOwner(ownerId)))
     })
   )

@@ -156,7 +156,8 @@ export class RunStore extends Context.Tag("smithers-orchestrator/journal/RunStor
       }
     ) => Write.Write<void>
     readonly noteProgress: (runId: string, atMs: number) => Write.Write<void>
-    readonly requestCancel: (runId: string, atMs: number) => Write.Write<number>
+    /** Fails with `otherwise` when the run has ended. */
+    readonly requestCancel: <E>(runId: string, atMs: number, otherwise: () => E) => Write.Write<void, E>
     readonly requestPause: (runId: string, atMs: number | null) => Write.Write<number>
     /** Removes the run and, by cascade, everything that hangs on it. */
     readonly remove: (runId: string) => Write.Write<number>
@@ -222,15 +223,6 @@ const orNull = <A, I>(schema: Schema.Schema<A, I>) => Schema.NullOr(schema)
 /** A column that holds JSON text or NULL, where NULL means the JSON value null. */
 const UnknownOrNull = orNull(Unknown)
 
-const RunRow = Schema.Struct({
-  ...Run.fields,
-  input: Unknown,
-  output: UnknownOrNull,
-  error: orNull(json(FailureRecord)),
-  hold: orNull(json(Hold)),
-  actor: json(Actor),
-  startedBy: orNull(json(StartedBy))
-})
 const NodeRow = Schema.Struct({ ...Node.fields, output: UnknownOrNull, error: orNull(json(FailureRecord)) })
 const AttemptRow = Schema.Struct({ ...Attempt.fields, error: orNull(json(FailureRecord)) })
 const StoredNodeRow = Schema.Struct({
@@ -255,6 +247,45 @@ const runColumns = `run_id AS "runId", parent_run_id AS "parentRunId", workflow,
 const nodeColumns = `run_id AS "runId", node_id AS "nodeId", iteration, kind, label,
   parent_node_id AS "parentNodeId", state, attempt, output_json AS output, error_json AS error,
   started_at_ms AS "startedAtMs", finished_at_ms AS "finishedAtMs", updated_at_ms AS "updatedAtMs"`
+
+const findText = `SELECT ${runColumns} FROM _smithers_runs WHERE run_id = ?`
+const findByKeyText = `SELECT ${runColumns} FROM _smithers_runs WHERE workflow = ? AND idempotency_key = ?`
+const summaryText = "SELECT state, COUNT(*) AS count FROM _smithers_nodes WHERE run_id = ? GROUP BY state ORDER BY state"
+
+const decodeInput = Schema.decodeUnknownSync(Unknown)
+const decodeError = Schema.decodeUnknownSync(json(FailureRecord))
+const decodeHold = Schema.decodeUnknownSync(json(Hold))
+const decodeStartedBy = Schema.decodeUnknownSync(json(StartedBy))
+
+/** Runs of one grant carry the same text: it is decoded once. */
+const actors = new Map<string, Actor>()
+const decodeActorText = Schema.decodeUnknownSync(json(Actor))
+const decodeActor = (text: string): Actor => {
+  const known = actors.get(text)
+  if (known !== undefined) return known
+  if (actors.size >= 1_000) actors.clear()
+  const actor = decodeActorText(text)
+  actors.set(text, actor)
+  return actor
+}
+
+const orNullWith = <A>(decode: (value: unknown) => A, value: unknown): A | null => value === null ? null : decode(value)
+
+/** A row of ours as a run: the plain columns hold what their STRICT types and CHECKs let in, the JSON is decoded. */
+const runOf = (row: Write.Row): Effect.Effect<Run, PersistenceError> =>
+  Effect.try({
+    try: () =>
+      ({
+        ...row,
+        input: decodeInput(row["input"]),
+        output: orNullWith(decodeInput, row["output"]),
+        error: orNullWith(decodeError, row["error"]),
+        hold: orNullWith(decodeHold, row["hold"]),
+        actor: decodeActor(row["actor"] as string),
+        startedBy: orNullWith(decodeStartedBy, row["startedBy"])
+      }) as Run,
+    catch: (cause) => new PersistenceError({ operation: "RunStore.find", reason: "Decode", cause })
+  })
 
 const insertText = `INSERT INTO _smithers_runs (run_id, parent_run_id, workflow, status, input_json, idempotency_key,
     actor_json, started_by_json, module_revision, owner_id, epoch, heartbeat_at_ms, created_at_ms, started_at_ms)
@@ -288,7 +319,15 @@ const completeNodeText = upsertNode("_smithers_nodes.state LIKE 'waiting-%'")
 
 const waitingStatuses = "('waiting-approval', 'waiting-event', 'waiting-timer', 'waiting-quota')"
 
-const encodeActor = Schema.encodeSync(json(Actor))
+const encodeActorText = Schema.encodeSync(json(Actor))
+const actorTexts = new WeakMap<Actor, string>()
+const encodeActor = (actor: Actor): string => {
+  const known = actorTexts.get(actor)
+  if (known !== undefined) return known
+  const text = encodeActorText(actor)
+  actorTexts.set(actor, text)
+  return text
+}
 const encodeStartedBy = Schema.encodeSync(json(StartedBy))
 const encodeFailure = Schema.encodeSync(json(FailureRecord))
 const encodeHold = Schema.encodeSync(json(Hold))
@@ -314,49 +353,12 @@ const make = Effect.gen(function*() {
   const persistence = yield* Persistence.Persistence
   yield* persistence.migrate(migrations)
   const { sql } = persistence
-  const columns = sql.literal(runColumns)
 
-  const findRun = SqlSchema.findOne({
-    Request: Schema.String,
-    Result: RunRow,
-    execute: (runId) => sql`SELECT ${columns} FROM _smithers_runs WHERE run_id = ${runId}`
-  })
-  const findByKey = SqlSchema.findOne({
-    Request: Schema.Struct({ workflow: Schema.String, key: Schema.String }),
-    Result: RunRow,
-    execute: ({ key, workflow }) =>
-      sql`SELECT ${columns} FROM _smithers_runs WHERE workflow = ${workflow} AND idempotency_key = ${key}`
-  })
-  const listRuns = SqlSchema.findAll({
-    Request: Schema.Struct({
-      status: Schema.UndefinedOr(Schema.String),
-      workflow: Schema.UndefinedOr(Schema.String),
-      parentRunId: Schema.UndefinedOr(Schema.String),
-      limit: Schema.Int,
-      offset: Schema.Int
-    }),
-    Result: RunRow,
-    execute: (filter) => {
-      const conditions = [
-        ...(filter.status === undefined ? [] : [sql`status = ${filter.status}`]),
-        ...(filter.workflow === undefined ? [] : [sql`workflow = ${filter.workflow}`]),
-        ...(filter.parentRunId === undefined ? [] : [sql`parent_run_id = ${filter.parentRunId}`])
-      ]
-      return sql`SELECT ${columns} FROM _smithers_runs ${conditions.length === 0 ? sql`` : sql`WHERE ${sql.and(conditions)}`}
-        ORDER BY created_at_ms DESC, run_id DESC LIMIT ${filter.limit} OFFSET ${filter.offset}`
-    }
-  })
   const selectIds = SqlSchema.findAll({
     Request: Schema.Array(Schema.String),
     Result: Schema.Struct({ runId: Schema.String }),
     execute: (statuses) =>
       sql`SELECT run_id AS "runId" FROM _smithers_runs WHERE ${sql.in("status", statuses)} ORDER BY created_at_ms, run_id`
-  })
-  const selectSummary = SqlSchema.findAll({
-    Request: Schema.String,
-    Result: Schema.Struct({ state: Schema.String, count: Schema.Int }),
-    execute: (runId) =>
-      sql`SELECT state, COUNT(*) AS count FROM _smithers_nodes WHERE run_id = ${runId} GROUP BY state ORDER BY state`
   })
   const selectWaiting = SqlSchema.findOne({
     Request: Schema.String,
@@ -398,7 +400,12 @@ const make = Effect.gen(function*() {
         FROM _smithers_nodes AS n WHERE run_id = ${runId}`
   })
 
-  const find = (runId: string) => findRun(runId).pipe(PersistenceError.refail("RunStore.find"))
+  const findOne = (text: string, params: ReadonlyArray<string>) =>
+    Effect.flatMap(
+      persistence.read(text, params),
+      ([row]) => row === undefined ? Effect.succeedNone : Effect.asSome(runOf(row))
+    )
+  const find = (runId: string) => findOne(findText, [runId])
 
   return RunStore.of({
     insert: (run) =>
@@ -458,12 +465,13 @@ const make = Effect.gen(function*() {
         "UPDATE _smithers_runs SET heartbeat_at_ms = ?, resumes_without_progress = 0 WHERE run_id = ?",
         [atMs, runId]
       ).pipe(Write.map(() => undefined)),
-    requestCancel: (runId, atMs) =>
-      Write.run(
-        `UPDATE _smithers_runs SET cancel_requested_at_ms = ? WHERE run_id = ? AND cancel_requested_at_ms IS NULL
-          AND finished_at_ms IS NULL`,
-        [atMs, runId]
-      ),
+    requestCancel: (runId, atMs, otherwise) =>
+      Write.guard(
+        `UPDATE _smithers_runs SET cancel_requested_at_ms = COALESCE(cancel_requested_at_ms, ?)
+          WHERE run_id = ? AND finished_at_ms IS NULL`,
+        [atMs, runId],
+        otherwise
+      ).pipe(Write.map(() => undefined)),
     requestPause: (runId, atMs) =>
       Write.run("UPDATE _smithers_runs SET pause_requested_at_ms = ? WHERE run_id = ?", [atMs, runId]),
     remove: (runId) => Write.run("DELETE FROM _smithers_runs WHERE run_id = ?", [runId]),
@@ -533,26 +541,32 @@ const make = Effect.gen(function*() {
         find(runId),
         Effect.catchTag("NoSuchElementException", () => new RunNotFound({ runId }))
       ),
-    findByIdempotencyKey: (workflow, key) =>
-      findByKey({ workflow, key }).pipe(PersistenceError.refail("RunStore.findByIdempotencyKey")),
-    list: (filter) =>
-      listRuns({
-        status: filter.status,
-        workflow: filter.workflow,
-        parentRunId: filter.parentRunId,
-        limit: Math.min(filter.limit ?? 50, Bounds.pageRows),
-        offset: filter.offset ?? 0
-      }).pipe(PersistenceError.refail("RunStore.list")),
+    findByIdempotencyKey: (workflow, key) => findOne(findByKeyText, [workflow, key]),
+    list: (filter) => {
+      const conditions: Array<readonly [string, string]> = []
+      if (filter.status !== undefined) conditions.push(["status = ?", filter.status])
+      if (filter.workflow !== undefined) conditions.push(["workflow = ?", filter.workflow])
+      if (filter.parentRunId !== undefined) conditions.push(["parent_run_id = ?", filter.parentRunId])
+      const where = conditions.length === 0 ? "" : `WHERE ${conditions.map(([text]) => text).join(" AND ")}`
+      return Effect.flatMap(
+        persistence.read(
+          `SELECT ${runColumns} FROM _smithers_runs ${where} ORDER BY created_at_ms DESC, run_id DESC LIMIT ? OFFSET ?`,
+          [...conditions.map(([, value]) => value), Math.min(filter.limit ?? 50, Bounds.pageRows), filter.offset ?? 0]
+        ),
+        Effect.forEach(runOf)
+      )
+    },
     idsByStatus: (statuses) =>
       selectIds(statuses).pipe(
         Effect.map((rows) => rows.map(({ runId }) => runId)),
         PersistenceError.refail("RunStore.idsByStatus")
       ),
     summary: (runId) =>
-      selectSummary(runId).pipe(
-        Effect.map((rows) => Object.fromEntries(rows.map(({ count, state }) => [state, count]))),
-        PersistenceError.refail("RunStore.summary")
-      ),
+      Effect.map(persistence.read(summaryText, [runId]), (rows) => {
+        const summary: Record<string, number> = {}
+        for (const { count, state } of rows) summary[state as string] = count as number
+        return summary
+      }),
     waitingNode: (runId) => selectWaiting(runId).pipe(PersistenceError.refail("RunStore.waitingNode")),
     nodes: (runId) => selectNodes(runId).pipe(PersistenceError.refail("RunStore.nodes")),
     attempts: (runId) => selectAttempts(runId).pipe(PersistenceError.refail("RunStore.attempts")),

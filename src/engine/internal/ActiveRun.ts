@@ -112,17 +112,21 @@ export class ActiveRun {
   }
 
   readonly branches = new Branches(() => {
-    if (this.waiters.size > 0) this.attention.unsafeOpen()
+    if (this.waiters.size > 0) this.lookAt(this)
   })
   readonly waiters = new Map<string, Waiter>()
-  /** Opened when the run should be looked at: it may have nothing left to do. */
-  readonly attention = Effect.unsafeMakeLatch(false)
   body: Fiber.RuntimeFiber<unknown, unknown> | undefined = undefined
   stop: Stop | undefined = undefined
+  /** How the body ended is being recorded: nothing can stop it any more. */
+  settling = false
+  /** What every branch waited for when it was decided to park. */
+  parkedOn: ReadonlyArray<Wait> = []
   pauseRequested = false
   /** Something arrived while the run was parking: it has to be taken up again at once. */
   again = false
 
+  /** Called when the run may have nothing left to do but wait. */
+  private readonly lookAt: (run: ActiveRun) => void
   private readonly claims = new Map<string, { readonly stack?: string }>()
   private progressNoted = false
   private framesSinceKeyframe = 0
@@ -135,6 +139,7 @@ export class ActiveRun {
     readonly services: RunServices
     readonly epoch: number
     readonly stored: ReadonlyArray<RunStore.StoredNode>
+    readonly lookAt: (run: ActiveRun) => void
   }) {
     this.executionId = options.runId
     this.parentRunId = options.parentRunId
@@ -142,6 +147,7 @@ export class ActiveRun {
     this.scope = options.scope
     this.services = options.services
     this.epoch = options.epoch
+    this.lookAt = options.lookAt
     this.stored = new Map(options.stored.map((node) => [nodeKey(node.nodeId, node.iteration), node]))
   }
 
@@ -169,10 +175,9 @@ export class ActiveRun {
 
   /** Asks the body to end for a reason; the first reason counts, except that a lost run is lost. */
   requestStop(stop: Stop): void {
-    if (this.stop !== undefined && stop._tag !== "Lost") return
+    if (this.settling || (this.stop !== undefined && stop._tag !== "Lost")) return
     this.stop = stop
     this.body?.unsafeInterruptAsFork(FiberId.none)
-    this.attention.unsafeOpen()
   }
 
   /** The fence and the units, with what every sign of progress carries. */
@@ -242,9 +247,11 @@ export class ActiveRun {
       const key = nodeKey(nodeId, iteration)
       const arrived = Deferred.unsafeMake<RunStore.StoredNode>(fiber.id())
       this.waiters.set(key, { nodeId, iteration, kind, fiber, arrived })
+      const already = this.stored.get(key)
+      if (kind !== "pause" && already?.state === "finished") Deferred.unsafeDone(arrived, Effect.succeed(already))
       return Effect.succeed(
         Effect.suspend(() => {
-          this.attention.unsafeOpen()
+          this.lookAt(this)
           return Effect.onExit(Deferred.await(arrived), () => Effect.sync(() => this.waiters.delete(key)))
         })
       )

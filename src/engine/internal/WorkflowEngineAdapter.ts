@@ -112,6 +112,9 @@ export const makeWorkflowEngine = (host: Host): WorkflowEngine.WorkflowEngine["T
         if (parent === undefined) return new Workflow.Complete({ exit: yield* host.awaitExit(workflow, runId) })
         const run = yield* Effect.provideService(Step.currentRun, WorkflowEngine.WorkflowInstance, parent)
         const nodeId = childNodeId(runId)
+        // Its end may have committed when this process died before it told us.
+        const ended = yield* host.pollExit(workflow, runId)
+        if (ended !== undefined) return new Workflow.Complete({ exit: ended })
         yield* Effect.zipRight(
           Step.enter(run, nodeId, 0, noSite),
           awaitNode(
