@@ -1,7 +1,8 @@
+import { Layer } from "effect"
 import { openEngine } from "./EngineUnderTest.ts"
 import { median } from "./Figures.ts"
 import { figure, type Measurement } from "./Measurement.ts"
-import { resumed } from "./Workflows.ts"
+import { resumed, steps } from "./Workflows.ts"
 
 /** The engine goes away while a run executes and comes back; how long until the run does something new? */
 export const resume: Measurement = {
@@ -14,9 +15,10 @@ export const resume: Measurement = {
       new Promise<void>((resolve) => {
         reached = resolve
       })
-    const workflow = resumed(() => reached())
+    const workflow = Layer.merge(steps, resumed(() => reached()))
     let step = nextStep()
     let engine = await openEngine(directory, workflow)
+    await engine.finish("bench-steps", { n: finished })
     await engine.launch("bench-resumed", { n: finished })
     await step
     await engine.close()
