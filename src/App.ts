@@ -1,5 +1,5 @@
 import * as NodeContext from "@effect/platform-node/NodeContext"
-import { Effect, Layer, Option } from "effect"
+import { ConfigError, Effect, Layer, Option } from "effect"
 import { Access, AccessConfig } from "./access/index.ts"
 import { Audit } from "./audit/index.ts"
 import { Home, ServiceInfo } from "./cli/index.ts"
@@ -10,14 +10,23 @@ import { Gateway, GatewayConfig } from "./gateway/index.ts"
 import { Journal, RunStore } from "./journal/index.ts"
 import { Persistence, PersistenceConfig } from "./persistence/index.ts"
 
-/** Every setting of the service; read before anything is opened, so that a bad one leaves no trace. */
-export const Settings = Layer.mergeAll(
+const settings = [
   PersistenceConfig.layerConfig,
   AccessConfig.layerConfig,
   EngineConfig.layerConfig,
   WorkflowsConfig.layerConfig,
   GatewayConfig.layerConfig
-)
+] as const
+
+/** Reads every setting of the service; fails with all that is wrong, not with the first. */
+export const checkSettings = Effect.validateAll(
+  settings,
+  (layer: Layer.Layer<never, ConfigError.ConfigError>) => Effect.scoped(Layer.build(layer)),
+  { discard: true }
+).pipe(Effect.mapError(([first, ...others]) => others.reduce(ConfigError.And, first)))
+
+/** They are read before anything is opened, so that a bad one leaves no trace. */
+const Settings = Layer.unwrapEffect(Effect.as(checkSettings, Layer.mergeAll(...settings)))
 
 const AccessLive = Layer.provide(Access.layer, Gateway.layerMethods)
 

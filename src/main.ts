@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import { Effect, Layer } from "effect"
+import { Effect } from "effect"
 import { Cli, Logs } from "./cli/index.ts"
 
 // The service is a large graph: only `serve` (and `config`, which reads its settings) waits for it to load.
@@ -9,7 +9,7 @@ const composition = Effect.promise(() => import("./App.ts"))
 
 const main = Cli.run(process.argv, {
   app: Effect.map(composition, ({ App }) => App),
-  checkConfig: Effect.flatMap(composition, ({ Settings }) => Effect.scoped(Layer.build(Settings))),
+  checkConfig: Effect.flatMap(composition, ({ checkSettings }) => checkSettings),
   version: "0.1.0"
 })
 

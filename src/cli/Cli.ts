@@ -1,7 +1,7 @@
 import { CliConfig, Command, HelpDoc, ValidationError } from "@effect/cli"
 import { Terminal } from "@effect/platform"
 import { Cause, type ConfigError, Console, Effect, Exit, Layer, Schema } from "effect"
-import { CommandFailed, exitCodes, FailureDocument } from "./CommandFailed.ts"
+import { CommandFailed, exitCodes } from "./CommandFailed.ts"
 import { approveCommand, denyCommand } from "./commands/ApprovalCommands.ts"
 import { backupCommand } from "./commands/BackupCommands.ts"
 import { configCommand } from "./commands/ConfigCommand.ts"
@@ -18,15 +18,16 @@ import {
 } from "./commands/RunsCommands.ts"
 import { tokenCommand } from "./commands/TokenCommands.ts"
 import { workflowsCommand } from "./commands/WorkflowsCommand.ts"
+import { FailureDocument, ServiceDocument } from "./Documents.ts"
 import { explain } from "./Explanation.ts"
 import { Output } from "./Output.ts"
-import { ServiceDocument, ServiceInfo } from "./ServiceInfo.ts"
+import { ServiceInfo } from "./ServiceInfo.ts"
 import { local, provideOutput } from "./SharedOptions.ts"
 import { plain } from "./Style.ts"
 import { fields } from "./Table.ts"
 
 /** What only the composition root can do; loaded when a command asks for it. */
-export interface Composition<E> {
+interface Composition<E> {
   /** The service. */
   readonly app: Effect.Effect<Layer.Layer<ServiceInfo, E>>
   /** Reads every setting, as starting would. */

@@ -34,14 +34,3 @@ export class CommandFailed extends Schema.TaggedError<CommandFailed>()("CommandF
     return exitCodes[this.outcome]
   }
 }
-
-/** What `--json` writes to stderr when a command fails. */
-export const FailureDocument = Schema.Struct({
-  error: Schema.Struct({
-    code: Schema.String,
-    message: Schema.String,
-    field: Schema.optional(Schema.String),
-    fix: Schema.optional(Schema.String),
-    exitCode: Schema.Int
-  })
-})

@@ -1,5 +1,5 @@
 /** One setting of the product. */
-export interface Setting {
+interface Setting {
   readonly key: string
   /** Null: nothing unless it is set. */
   readonly default: string | null

@@ -27,7 +27,7 @@ const Shown = Schema.Struct({
 })
 const decodeShown = Schema.decodeUnknownOption(Shown)
 
-export const shownOf = (row: EventRow): typeof Shown.Type => Option.getOrElse(decodeShown(row.payload), () => ({}))
+const shownOf = (row: EventRow): typeof Shown.Type => Option.getOrElse(decodeShown(row.payload), () => ({}))
 
 /** The node that an event is about, as people are shown it; null for one about the run. */
 export const nodeName = (row: EventRow): string | null => {

@@ -1,4 +1,4 @@
-import { Schema } from "effect"
+import { DateTime, Schema } from "effect"
 import { plain } from "./Style.ts"
 
 /** Rows under their headings, in columns as wide as their widest cell. */
@@ -30,3 +30,6 @@ export const span = (ms: number): string => {
 
 /** JSON as people read it. */
 export const prettyJson = Schema.encodeSync(Schema.parseJson({ space: 2 }))
+
+/** A point in time, in UTC. */
+export const timestamp = (ms: number): string => DateTime.formatIso(DateTime.unsafeMake(ms))

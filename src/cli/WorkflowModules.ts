@@ -1,4 +1,4 @@
-import { FileSystem, Path } from "@effect/platform"
+import { type CommandExecutor, FileSystem, Path } from "@effect/platform"
 import { WorkflowEngine } from "@effect/workflow"
 import { Cause, Context, Effect, Exit, Layer, Option, Predicate, Schema, Scope } from "effect"
 import { createHash } from "node:crypto"
@@ -8,7 +8,7 @@ import { compileModule } from "./internal/compileModule.ts"
 import { WorkflowsConfig } from "./WorkflowsConfig.ts"
 
 /** A workflow module could not be used; the service runs without it. */
-export class ModuleFailed extends Schema.TaggedError<ModuleFailed>()("ModuleFailed", {
+class ModuleFailed extends Schema.TaggedError<ModuleFailed>()("ModuleFailed", {
   file: Schema.String,
   reason: Schema.Literal("Missing", "Compile", "Import", "Shape", "Start"),
   detail: Schema.String
@@ -19,7 +19,7 @@ export class ModuleFailed extends Schema.TaggedError<ModuleFailed>()("ModuleFail
 }
 
 /** A module whose workflows can be launched. */
-export interface LoadedModule {
+interface LoadedModule {
   readonly file: string
   /** SHA-256 of the compiled text. */
   readonly revision: string
@@ -31,8 +31,15 @@ export class WorkflowModules extends Context.Tag("smithers-orchestrator/cli/Work
   readonly failed: ReadonlyArray<ModuleFailed>
 }>() {}
 
-/** What a module's layer may require. */
-type ModuleLayer = Layer.Layer<never, unknown, WorkflowEngine.WorkflowEngine>
+/** What a module's layer may require: the engine it registers with, and the platform. */
+type ModuleServices =
+  | WorkflowEngine.WorkflowEngine
+  | CommandExecutor.CommandExecutor
+  | FileSystem.FileSystem
+  | Path.Path
+
+/** What building it fails with is described, whatever it is. */
+type ModuleLayer = Layer.Layer<never, Error, ModuleServices>
 
 const ModuleExports = Schema.Struct({
   layer: Schema.optional(Schema.Unknown),
@@ -54,8 +61,20 @@ const shipped = Effect.gen(function*() {
   return names.filter((name) => name.endsWith(".js")).sort().map((name) => path.join(folder, name))
 })
 
-/** Compiled text of an author's module, written where it can be imported from; a shipped one is imported as it is. */
-const prepare = Effect.fnUntraced(function*(file: string, compile: boolean) {
+const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex")
+
+/** A shipped module is imported as it is; what it is made of lies beside it. */
+const prepareShipped = Effect.fnUntraced(function*(file: string) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const folder = path.dirname(file)
+  const names = (yield* fs.readDirectory(folder, { recursive: true })).filter((name) => name.endsWith(".js")).sort()
+  const texts = yield* Effect.forEach(names, (name) => fs.readFileString(path.join(folder, name)))
+  return { revision: sha256(texts.join("")), target: file }
+})
+
+/** An author's module is compiled, and written where it can be imported from. */
+const prepareAuthored = Effect.fnUntraced(function*(file: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const { home } = yield* Persistence.Persistence
@@ -67,14 +86,11 @@ const prepare = Effect.fnUntraced(function*(file: string, compile: boolean) {
     })
   }
   const folder = path.join(home, "modules")
-  const text = compile
-    ? yield* Effect.mapError(
-      compileModule(file, folder),
-      (detail) => new ModuleFailed({ file, reason: "Compile", detail })
-    )
-    : yield* fs.readFileString(file)
-  const revision = createHash("sha256").update(text).digest("hex")
-  if (!compile) return { revision, target: file }
+  const text = yield* Effect.mapError(
+    compileModule(file, folder),
+    (detail) => new ModuleFailed({ file, reason: "Compile", detail })
+  )
+  const revision = sha256(text)
   const target = path.join(folder, `${revision}.mjs`)
   yield* fs.makeDirectory(folder, { recursive: true })
   yield* fs.writeFileString(target, text)
@@ -88,9 +104,9 @@ const withRevision = (engine: WorkflowEngine.WorkflowEngine["Type"], revision: s
     register: (workflow, execute) => engine.register(workflow.annotate(Runner.ModuleRevision, revision), execute)
   })
 
-const load = Effect.fnUntraced(function*(file: string, compile: boolean) {
+const load = Effect.fnUntraced(function*(file: string, isShipped: boolean) {
   const path = yield* Path.Path
-  const { revision, target } = yield* prepare(file, compile).pipe(
+  const { revision, target } = yield* (isShipped ? prepareShipped(file) : prepareAuthored(file)).pipe(
     Effect.catchTags({
       BadArgument: (cause) => new ModuleFailed({ file, reason: "Compile", detail: cause.message }),
       SystemError: (cause) => new ModuleFailed({ file, reason: "Compile", detail: cause.message })
@@ -127,10 +143,10 @@ const make = Effect.gen(function*() {
   const path = yield* Path.Path
   const config = yield* WorkflowsConfig
   const files = Option.match(config.files, {
-    onNone: () => Effect.map(shipped, (names) => names.map((name) => ({ file: name, compile: false }))),
-    onSome: (names) => Effect.succeed(names.map((name) => ({ file: path.resolve(name), compile: true })))
+    onNone: () => Effect.map(shipped, (names) => names.map((name) => ({ file: name, isShipped: true }))),
+    onSome: (names) => Effect.succeed(names.map((name) => ({ file: path.resolve(name), isShipped: false })))
   })
-  const outcomes = yield* Effect.forEach(yield* files, ({ compile, file }) => Effect.either(load(file, compile)))
+  const outcomes = yield* Effect.forEach(yield* files, ({ file, isShipped }) => Effect.either(load(file, isShipped)))
   const loaded = outcomes.flatMap((outcome) => outcome._tag === "Right" ? [outcome.right] : [])
   const failed = outcomes.flatMap((outcome) => outcome._tag === "Left" ? [outcome.left] : [])
   yield* Effect.forEach(failed, (failure) => Effect.logError(failure.message), { discard: true })

@@ -6,7 +6,6 @@
  *     words ──Command──► handler ──► front doors or Connection (gateway client) ──► Output ──► exit code
  */
 export * as Cli from "./Cli.ts"
-export { exitCodes } from "./CommandFailed.ts"
 export * as Home from "./Home.ts"
 export * as Logs from "./Logs.ts"
 export { ServiceInfo } from "./ServiceInfo.ts"

@@ -1,7 +1,8 @@
 import { FileSystem, Path } from "@effect/platform"
 import { NodeContext } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Schema } from "effect"
+import { ServiceDocument } from "../../src/cli/Documents.ts"
 import { failure, greetModule, makeHome, running, service, smithers } from "./Smithers.ts"
 
 layer(NodeContext.layer, { excludeTestServices: true })("serve", (it) => {
@@ -106,6 +107,18 @@ layer(NodeContext.layer, { excludeTestServices: true })("serve", (it) => {
       assert.match(reasons[1]!, /Could not resolve "\.\/missing\.ts"/)
       assert.match(reasons[2]!, /thrown at import/)
       assert.match(reasons[4]!, /no start/)
+    }))
+
+  it.scoped("without SMITHERS_WORKFLOWS the shipped examples are there", () =>
+    Effect.gen(function*() {
+      const home = yield* makeHome
+      const process = yield* running(["serve", "--json"], { SMITHERS_HOME: home, SMITHERS_PORT: "0" })
+      const { modules, workflows } = yield* Effect.flatMap(
+        process.until("\n"),
+        Schema.decode(Schema.parseJson(ServiceDocument))
+      )
+      assert.deepStrictEqual(modules.failed, [])
+      assert.include(workflows, "release-notes")
     }))
 
   it.scoped("a module's own packages come from its own folder", () =>

@@ -2,8 +2,7 @@ import { FileSystem } from "@effect/platform"
 import { Effect, Schema } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import path from "node:path"
-import { FailureDocument } from "../../src/cli/CommandFailed.ts"
-import { ServiceDocument } from "../../src/cli/ServiceInfo.ts"
+import { FailureDocument, ServiceDocument } from "../../src/cli/Documents.ts"
 import { distribution } from "./distribution.ts"
 
 /** The tool as its users have it: a process of its own, on the compiled code. */
@@ -87,6 +86,10 @@ export const service = (home: string, env: Env = {}) =>
     const text = yield* process.until("\n")
     return { ...process, env: { SMITHERS_HOME: home }, info: yield* decodeService(text) }
   })
+
+/** Waits until the events of a run say so. */
+export const eventually = (runId: string, text: string, env: Env) =>
+  Effect.scoped(Effect.flatMap(running(["events", runId, "--follow"], env), (process) => process.until(text)))
 
 /** The one JSON document that a command wrote. */
 export const document = <A, I>(schema: Schema.Schema<A, I>, ended: Ended) =>

@@ -1,15 +1,13 @@
 import { Args, Command, Options } from "@effect/cli"
-import { Effect, Option, Schema } from "effect"
-import { ApprovalRow, SubmitApproval } from "../../gateway/contract.ts"
+import { Effect, Option } from "effect"
+import { type ApprovalRow } from "../../gateway/contract.ts"
 import { CommandFailed } from "../CommandFailed.ts"
 import { confirm } from "../Confirmation.ts"
 import { Connection } from "../Connection.ts"
+import { DecisionDocument } from "../Documents.ts"
 import { Output } from "../Output.ts"
 import { connected, provideConnection, yes } from "../SharedOptions.ts"
 import { fields, prettyJson } from "../Table.ts"
-
-/** What `approve --json` and `deny --json` write: what was shown, and what was decided. */
-export const DecisionDocument = Schema.Struct({ approval: ApprovalRow, decision: SubmitApproval.successSchema })
 
 /** The one approval that is meant; says what there is if it is not this. */
 const findApproval = Effect.fnUntraced(

@@ -1,20 +1,11 @@
 import { Args, Command, Options } from "@effect/cli"
-import { Effect, Option, Schema } from "effect"
+import { Effect, Option } from "effect"
 import type { Backup } from "../../persistence/index.ts"
 import { ConnectionConfig, layerConfig } from "../ConnectionConfig.ts"
+import { BackupDocument } from "../Documents.ts"
 import * as Output from "../Output.ts"
 import { local, provideOutput } from "../SharedOptions.ts"
-import { fields } from "../Table.ts"
-
-/** What the `backup` commands write with `--json`. */
-export const BackupDocument = Schema.Struct({
-  file: Schema.String,
-  manifestFile: Schema.String,
-  createdAtMs: Schema.Int,
-  bytes: Schema.Int,
-  sha256: Schema.String,
-  tables: Schema.Record({ key: Schema.String, value: Schema.Int })
-})
+import { fields, timestamp } from "../Table.ts"
 
 /** The database driver is loaded by the commands that need it. */
 const backups = Effect.map(Effect.promise(() => import("../../persistence/index.ts")), ({ Backup }) => Backup)
@@ -48,7 +39,7 @@ const print = (done: string, { file, manifest, manifestFile }: Backup.Backup) =>
         ({ bytes, createdAtMs, sha256, tables }) =>
           fields([
             [done, file],
-            ["Made", new Date(createdAtMs).toISOString()],
+            ["Made", timestamp(createdAtMs)],
             ["Size", `${bytes} bytes, ${Object.values(tables).reduce((sum, rows) => sum + rows, 0)} rows`],
             ["SHA-256", sha256]
           ])

@@ -1,25 +1,12 @@
 import { Command } from "@effect/cli"
-import { Config, type ConfigError, Effect, Option, Schema } from "effect"
+import { Config, type ConfigError, Effect, Option } from "effect"
 import { CommandFailed } from "../CommandFailed.ts"
 import { catalogue } from "../ConfigCatalogue.ts"
+import { ConfigDocument } from "../Documents.ts"
 import { configProblems } from "../Explanation.ts"
 import { Output } from "../Output.ts"
 import { local, provideOutput } from "../SharedOptions.ts"
 import { table } from "../Table.ts"
-
-/** What `config --json` writes. The value of a secret is `<redacted>`. */
-export const ConfigDocument = Schema.Struct({
-  settings: Schema.Array(Schema.Struct({
-    key: Schema.String,
-    value: Schema.NullOr(Schema.String),
-    source: Schema.Literal("env", "default"),
-    default: Schema.NullOr(Schema.String),
-    usedBy: Schema.Literal("service", "commands", "both"),
-    secret: Schema.Boolean,
-    meaning: Schema.String
-  })),
-  problems: Schema.Array(Schema.Struct({ key: Schema.String, problem: Schema.String }))
-})
 
 const readSettings = Effect.forEach(
   catalogue,

@@ -2,9 +2,10 @@ import { Args, Command, Options } from "@effect/cli"
 import { FileSystem } from "@effect/platform"
 import * as NodeStream from "@effect/platform-node/NodeStream"
 import { Effect, Option, Schema, Stream } from "effect"
-import { EventRow, LaunchRun, RunDetail } from "../../gateway/contract.ts"
+import { type EventRow } from "../../gateway/contract.ts"
 import { CommandFailed } from "../CommandFailed.ts"
 import { Connection } from "../Connection.ts"
+import { RunDocument } from "../Documents.ts"
 import { eventLine, nodeName } from "../EventLine.ts"
 import { Output } from "../Output.ts"
 import * as Progress from "../Progress.ts"
@@ -12,13 +13,6 @@ import { followedEvents } from "../RunEvents.ts"
 import { connected, provideConnection } from "../SharedOptions.ts"
 import { ofState } from "../Style.ts"
 import { prettyJson } from "../Table.ts"
-
-/** What `run --json` writes: the launch, and with `--follow` each event and the run as it ended, a line each. */
-export const RunDocument = Schema.Union(
-  Schema.Struct({ type: Schema.Literal("launched"), ...LaunchRun.successSchema.fields }),
-  Schema.Struct({ type: Schema.Literal("event"), ...EventRow.fields }),
-  Schema.Struct({ type: Schema.Literal("ended"), run: RunDetail })
-)
 
 const InputText = Schema.parseJson(Schema.Record({ key: Schema.String, value: Schema.Unknown }))
 

@@ -1,27 +1,17 @@
 import { Args, Command, Options } from "@effect/cli"
 import { Clock, Effect, Option, Schema, Stream } from "effect"
-import {
-  ApprovalRow,
-  CancelRun,
-  DeleteRun,
-  EventRow,
-  NodeStateRow,
-  PauseRun,
-  ResumeRun,
-  RetryTask,
-  RunDetail,
-  RunRow
-} from "../../gateway/contract.ts"
+import { CancelRun, DeleteRun, PauseRun, ResumeRun, RetryTask, type RunDetail } from "../../gateway/contract.ts"
 import { RunStatus } from "../../model/index.ts"
 import { CommandFailed } from "../CommandFailed.ts"
 import { confirm } from "../Confirmation.ts"
 import { Connection } from "../Connection.ts"
+import { EventDocument, PsDocument, ShowDocument } from "../Documents.ts"
 import { eventLine } from "../EventLine.ts"
 import { Output } from "../Output.ts"
 import { followedEvents, storedEvents } from "../RunEvents.ts"
 import { connected, provideConnection, yes } from "../SharedOptions.ts"
 import { ofState } from "../Style.ts"
-import { fields, prettyJson, span, table } from "../Table.ts"
+import { fields, prettyJson, span, table, timestamp } from "../Table.ts"
 
 const runIdArgument = Args.text({ name: "runId" }).pipe(Args.withDescription("Id of the run."))
 const nodeIdArgument = Args.text({ name: "nodeId" }).pipe(Args.withDescription("Id of the node."))
@@ -38,9 +28,6 @@ const parseStatus = (text: string) =>
         fix: `Give one of ${RunStatus.literals.join(", ")}.`
       })
   )
-
-/** What `ps --json` writes. */
-export const PsDocument = Schema.Struct({ runs: Schema.Array(RunRow) })
 
 export const psCommand = Command.make("ps", {
   status: Options.text("status").pipe(
@@ -76,13 +63,6 @@ export const psCommand = Command.make("ps", {
       ))
   })).pipe(Command.withDescription("List runs, newest first."), provideConnection)
 
-/** What `show --json` writes. */
-export const ShowDocument = Schema.Struct({
-  run: RunDetail,
-  nodes: Schema.Array(NodeStateRow),
-  approvals: Schema.Array(ApprovalRow)
-})
-
 const blockedText = ({ runState: { blocked } }: RunDetail): string | null => {
   switch (blocked?.kind) {
     case undefined:
@@ -106,8 +86,8 @@ const showText = ({ approvals, nodes, run }: typeof ShowDocument.Type): string =
       ["Status", ofState(run.status)(run.status)],
       ["Waits for", blockedText(run)],
       ["Held", run.hold === null ? null : `${run.hold.kind}: ${run.hold.reason}`],
-      ["Created", new Date(run.createdAtMs).toISOString()],
-      ["Finished", run.finishedAtMs === null ? null : new Date(run.finishedAtMs).toISOString()],
+      ["Created", timestamp(run.createdAtMs)],
+      ["Finished", run.finishedAtMs === null ? null : timestamp(run.finishedAtMs)],
       ["Error", run.error === null ? null : `${run.error.name}: ${run.error.message}`]
     ]),
     ...section(
@@ -174,7 +154,7 @@ export const eventsCommand = Command.make("events", {
     const output = yield* Output
     yield* client.getRun({ runId })
     const events = follow ? followedEvents(client, runId, after) : storedEvents(client, runId, after)
-    yield* Stream.runForEach(events, (row) => output.print(EventRow, row, () => eventLine(row)))
+    yield* Stream.runForEach(events, (row) => output.print(EventDocument, row, () => eventLine(row)))
   })).pipe(Command.withDescription("Write the events of a run, in order."), provideConnection)
 
 export const cancelCommand = Command.make(

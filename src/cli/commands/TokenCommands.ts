@@ -1,20 +1,16 @@
 import { Args, Command, Options } from "@effect/cli"
-import { Clock, Duration, Effect, Layer, Option, Schema } from "effect"
-import { IssueToken, TokenRow } from "../../gateway/contract.ts"
+import { Clock, Duration, Effect, Layer, Option } from "effect"
+import { TokenRow } from "../../gateway/contract.ts"
 import { CommandFailed } from "../CommandFailed.ts"
+import { IssuedDocument, TokensDocument } from "../Documents.ts"
 import * as Output from "../Output.ts"
 import { connected, type ConnectedOptions } from "../SharedOptions.ts"
-import { fields, span, table } from "../Table.ts"
+import { fields, span, table, timestamp } from "../Table.ts"
+import * as TokenAccess from "../TokenAccess.ts"
 import * as TokenDesk from "../TokenDesk.ts"
 
-/** What `token list --json` writes. */
-export const TokensDocument = Schema.Struct({ tokens: Schema.Array(TokenRow) })
-
-/** What `token issue --json` and `token rotate --json` write; `token` is the secret, shown this once. */
-export const IssuedDocument = IssueToken.successSchema
-
 const provideDesk = <Name extends string, R, E, A extends ConnectedOptions>(command: Command.Command<Name, R, E, A>) =>
-  Command.provide(command, (options: A) => Layer.merge(Output.layer(options.json), TokenDesk.layer(options)))
+  Command.provide(command, (options: A) => Layer.merge(Output.layer(options.json), TokenAccess.layer(options)))
 
 const units: Readonly<Record<string, string>> = { s: "seconds", m: "minutes", h: "hours", d: "days" }
 
@@ -46,7 +42,7 @@ const issuedText = ({ grant, token }: TokenDesk.Issued): string =>
       ["Id", grant.tokenId],
       ["Role", grant.role],
       ["Scopes", grant.scopes.join(" ")],
-      ["Expires", grant.expiresAtMs === null ? "never" : new Date(grant.expiresAtMs).toISOString()]
+      ["Expires", grant.expiresAtMs === null ? "never" : timestamp(grant.expiresAtMs)]
     ])
   ].join("\n")
 

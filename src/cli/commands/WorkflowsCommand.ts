@@ -1,13 +1,10 @@
 import { Command } from "@effect/cli"
-import { Effect, Schema } from "effect"
-import { WorkflowRow } from "../../gateway/contract.ts"
+import { Effect } from "effect"
 import { Connection } from "../Connection.ts"
+import { WorkflowsDocument } from "../Documents.ts"
 import { Output } from "../Output.ts"
 import { connected, provideConnection } from "../SharedOptions.ts"
 import { table } from "../Table.ts"
-
-/** What `workflows list --json` writes. */
-export const WorkflowsDocument = Schema.Struct({ workflows: Schema.Array(WorkflowRow) })
 
 const listCommand = Command.make("list", connected, () =>
   Effect.gen(function*() {
