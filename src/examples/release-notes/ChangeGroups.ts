@@ -67,28 +67,31 @@ const kinds = new Map([...first, ...last].flatMap((kind) => kind.types.map((type
 const maxAreas = 16
 const leastCommitsOfArea = 2
 
+/** Characters of a hash that a message names at least. */
+const abbreviation = 7
+
 const fixes = /^(?:fix|fixes|fixed|fixing)\s/i
 
-type Entry = ConventionalCommit.Parsed & { readonly commit: Commit }
+interface Entry extends ConventionalCommit.Parsed {
+  readonly commit: Commit
+  /** The section that its message asks for; none: that of its area, or the rest. */
+  readonly kind: string | undefined
+}
 
-const kindOf = ({ prefix, reverts: taken, scope, text }: Entry): Pick<Kind, "id" | "title"> | undefined =>
+const kindOf = ({ prefix, reverts: taken, text }: ConventionalCommit.Parsed): string | undefined =>
   taken !== null
-    ? reverts
+    ? reverts.id
     : prefix !== null
-    ? kinds.get(prefix.toLowerCase())
-    : scope === null && fixes.test(text)
-    ? kinds.get("fix")
+    ? kinds.get(prefix.toLowerCase())?.id
+    : fixes.test(text)
+    ? kinds.get("fix")?.id
     : undefined
 
 /** `Access, audit` is filed under Access. */
 const areaOf = ({ prefix }: Entry): string | undefined => prefix?.split(/[,&+]/)[0]?.trim() || undefined
 
-const areaKey = (entry: Entry): string | undefined => areaOf(entry)?.toLowerCase()
-
 const slug = (text: string): string =>
   text.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 40)
-
-const capitalised = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)
 
 /** What a line says before its text: the scope of a type, the prefix where it is more than the title of the section. */
 const scopeOf = ({ prefix, scope }: Entry, group: { readonly title: string; readonly area: boolean }) =>
@@ -102,19 +105,23 @@ const mostFirst = Order.reverse(Order.mapInput(Order.number, ({ changes }: { rea
 
 /** Files commits (latest first) under what they are, and counts them. Nothing is left out but merges. */
 export const fromCommits = (commits: ReadonlyArray<Commit>): Changes => {
-  const entries = commits
-    .filter(({ merge }) => !merge)
-    .map((commit): Entry => ({ ...ConventionalCommit.parse(commit.subject, commit.body), commit }))
-  const taken = entries.flatMap(({ commit, reverts: hash }) => hash ? [{ hash, by: commit.hash }] : [])
-
+  const entries = commits.filter(({ merge }) => !merge).map((commit): Entry => {
+    const parsed = ConventionalCommit.parse(commit.subject, commit.body)
+    return { ...parsed, commit, kind: kindOf(parsed) }
+  })
+  const takenBack = Arr.groupBy(
+    entries.flatMap(({ commit, reverts: hash }) => hash ? [{ hash: hash.toLowerCase(), by: commit.hash }] : []),
+    ({ hash }) => hash.slice(0, abbreviation)
+  )
+  const byKind = Arr.groupBy(entries, ({ kind = "" }) => kind)
+  const unkind = byKind[""] ?? []
   const byArea = Arr.groupBy(
-    entries.filter((entry) => kindOf(entry) === undefined && areaOf(entry) !== undefined),
-    (entry) => `area ${areaKey(entry)}`
+    unkind.filter((entry) => areaOf(entry) !== undefined),
+    (entry) => `area ${areaOf(entry)?.toLowerCase()}`
   )
   const areas = Arr.sort(
-    Object.entries(byArea).map(([key, members]) => ({
-      key,
-      title: capitalised(areaOf(members[0])!),
+    Object.values(byArea).map((members) => ({
+      title: areaOf(members[0])!,
       members,
       changes: members.length
     })).filter(({ changes }) => changes >= leastCommitsOfArea),
@@ -122,13 +129,11 @@ export const fromCommits = (commits: ReadonlyArray<Commit>): Changes => {
   ).slice(0, maxAreas)
   const withArea = new Set(areas.flatMap(({ members }) => members))
 
-  const ofKind = ({ id }: { readonly id: string }) => entries.filter((entry) => kindOf(entry)?.id === id)
-  const rest = entries.filter((entry) => kindOf(entry) === undefined && !withArea.has(entry))
-  const named = (kind: { readonly id: string; readonly title: string }) => ({
-    id: kind.id,
-    title: kind.title,
+  const named = ({ id, title }: { readonly id: string; readonly title: string }) => ({
+    id,
+    title,
     area: false,
-    members: kind === other ? rest : ofKind(kind)
+    members: id === other.id ? unkind.filter((entry) => !withArea.has(entry)) : byKind[id] ?? []
   })
   const filed = [
     ...first.map(named),
@@ -146,9 +151,10 @@ export const fromCommits = (commits: ReadonlyArray<Commit>): Changes => {
   const change = (entry: Entry, group: { readonly title: string; readonly area: boolean }): Change => ({
     hash: entry.commit.hash,
     scope: scopeOf(entry, group),
-    text: capitalised(entry.text),
+    text: entry.text,
     breaking: entry.breaking,
-    revertedBy: taken.find(({ hash }) => entry.commit.hash.startsWith(hash.toLowerCase()))?.by ?? null,
+    revertedBy: takenBack[entry.commit.hash.slice(0, abbreviation)]
+      ?.find(({ hash }) => entry.commit.hash.startsWith(hash))?.by ?? null,
     authors: [...new Set([entry.commit.author, ...entry.commit.coAuthors])]
   })
   const groups = filed.map((group) => ({
@@ -156,7 +162,7 @@ export const fromCommits = (commits: ReadonlyArray<Commit>): Changes => {
     title: group.title,
     changes: group.members.map((entry) => change(entry, group))
   }))
-  const days = commits.map(({ date }) => date.slice(0, 10)).sort()
+  const days = entries.map(({ commit: { date } }) => date.slice(0, 10)).sort()
   return {
     groups,
     authors: countAuthors(groups.flatMap(({ changes }) => changes)),

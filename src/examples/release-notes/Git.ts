@@ -95,6 +95,18 @@ export const describe = (directory: string, parent: string, questions: ReadonlyA
     (error) => failed("rev-parse", "Unreadable", error.message)
   )
 
-/** Reads from a git directory whose place has been checked. */
-export const read = (gitDirectory: string, operation: string, args: ReadonlyArray<string>) =>
-  run(operation, [`--git-dir=${gitDirectory}`, "--bare", operation, ...args])
+/** Reads from a git directory whose place has been checked; there is no work tree to it. */
+export const read = (
+  gitDirectory: string,
+  operation: string,
+  args: ReadonlyArray<string>,
+  settings: ReadonlyArray<string> = []
+) =>
+  run(operation, [
+    ...settings.flatMap((setting) => ["-c", setting]),
+    "-C",
+    gitDirectory,
+    `--git-dir=${gitDirectory}`,
+    operation,
+    ...args
+  ])

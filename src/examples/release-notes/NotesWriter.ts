@@ -11,11 +11,15 @@ export const Draft = Schema.Struct({
 })
 export type Draft = typeof Draft.Type
 
+/** An end of a range: what was asked for, and the commit that it was then. */
+export const Point = Schema.Struct({ ref: Schema.String, hash: Schema.String })
+
 /** What the notes are about. */
 export interface Subject {
   readonly name: string
-  readonly from: { readonly ref: string; readonly hash: string } | null
-  readonly to: { readonly ref: string; readonly hash: string }
+  /** Null: from the first commit. */
+  readonly from: typeof Point.Type | null
+  readonly to: typeof Point.Type
   /** The clone has not all of the history. */
   readonly shallow: boolean
 }
@@ -44,7 +48,7 @@ const people = (changes: ReadonlyArray<Change>): string => {
 const point = ({ breaking, hash, revertedBy, scope, text }: Change): string =>
   [
     "-",
-    breaking === null ? "" : "⚠️",
+    breaking === null ? "" : "**Breaking**",
     scope === null ? escape(text) : `**${escape(scope)}:** ${escape(text)}`,
     `(${short(hash)})`,
     revertedBy === null ? "" : `– taken back by ${short(revertedBy)}`
@@ -61,10 +65,10 @@ const fill = (lines: ReadonlyArray<string>, bytes: number) => {
 }
 
 /** Drafts one section by rules: nothing is judged, summarised or reworded. */
-export const draft = (group: ChangeGroup, all: number): Draft => {
-  const room = sectionBytes + Math.floor(sharedBytes * group.changes.length / all)
+export const draft = (group: ChangeGroup, all: Changes): Draft => {
+  const room = sectionBytes + Math.floor(sharedBytes * group.changes.length / all.changes)
   const { lines, omitted } = fill(group.changes.map(point), room)
-  const summary = group.changes.length === 1
+  const summary = group.changes.length === 1 || all.authors.length === 1
     ? []
     : [`_${plural(group.changes.length, "change")} by ${people(group.changes)}_`, ""]
   return {
@@ -78,7 +82,7 @@ const breakingSection = ({ groups }: Changes): ReadonlyArray<string> => {
   const changes = groups.flatMap((group) => group.changes).filter(({ breaking }) => breaking !== null)
   if (changes.length === 0) return []
   const lines = changes.map((change) => point({ ...change, text: change.breaking ?? change.text, breaking: null }))
-  return ["## ⚠️ Breaking changes", "", ...fill(lines, breakingBytes).lines, ""]
+  return ["## Breaking changes", "", ...fill(lines, breakingBytes).lines, ""]
 }
 
 const contributors = ({ authors }: Changes): string => {
@@ -86,6 +90,11 @@ const contributors = ({ authors }: Changes): string => {
   const more = authors.length - shown.length
   return more === 0 ? `${shown.join(", ")}.` : `${shown.join(", ")} and ${plural(more, "other")}.`
 }
+
+/** What an approver reads first. */
+export const headline = ({ from, to }: Subject, { authors, breaking, changes }: Changes): string =>
+  `${plural(changes, "change")}${breaking === 0 ? "" : ` (${breaking} breaking)`} by ` +
+  `${plural(authors.length, "person", "people")}, from ${from?.ref ?? "the first commit"} to ${to.ref}`
 
 /** Puts the sections together. */
 export const compose = (subject: Subject, changes: Changes, drafts: ReadonlyArray<Draft>): string => {

@@ -78,8 +78,8 @@ const Resolved = Schema.Struct({
   path: Schema.String,
   name: Schema.String,
   shallow: Schema.Boolean,
-  from: Schema.NullOr(Schema.String),
-  to: Schema.String
+  from: Schema.NullOr(NotesWriter.Point),
+  to: NotesWriter.Point
 })
 const ResolveError = Schema.Union(RepositoryRefused, RefNotFound, GitFailed)
 const Commits = Schema.Array(Repository.Commit)
@@ -90,12 +90,13 @@ const Written = Schema.Struct({ path: Schema.String })
 const resolve = Effect.fnUntraced(function*({ from, repo, to }: typeof Input.Type) {
   const path = yield* Path.Path
   const repository = yield* Repository.open(repo)
+  const start = from === "" ? null : yield* Repository.resolve(repository, "from", from)
   return {
     path: repository.path,
-    name: path.basename(repository.path),
+    name: path.basename(repository.path).replace(/\.git$/, ""),
     shallow: repository.shallow,
-    from: from === "" ? null : yield* Repository.resolve(repository, "from", from),
-    to: yield* Repository.resolve(repository, "to", to)
+    from: start === null ? null : { ref: from, hash: start },
+    to: { ref: to, hash: yield* Repository.resolve(repository, "to", to) }
   }
 })
 
@@ -103,10 +104,10 @@ const resolve = Effect.fnUntraced(function*({ from, repo, to }: typeof Input.Typ
 const collect = Effect.fnUntraced(function*({ from, path, to }: typeof Resolved.Type) {
   const commits = yield* Effect.flatMap(
     Repository.open(path),
-    (repository) => Repository.commits(repository, from, to)
+    (repository) => Repository.commits(repository, from?.hash ?? null, to.hash)
   )
   if (commits.some(({ merge }) => !merge)) return commits
-  return yield* new EmptyRange({ from, to, merges: commits.length })
+  return yield* new EmptyRange({ from: from?.ref ?? null, to: to.ref, merges: commits.length })
 })
 
 /**
@@ -143,22 +144,16 @@ export const layer = ReleaseNotes.toLayer(Effect.fnUntraced(function*(input, run
         id: `draft:${group.id}`,
         label: group.title,
         output: NotesWriter.Draft,
-        execute: Effect.sync(() => NotesWriter.draft(group, changes.changes))
+        execute: Effect.sync(() => NotesWriter.draft(group, changes))
       }),
     { concurrency: 4 }
   ).pipe(Task.group("drafts", "Draft the sections"))
-  const subject: NotesWriter.Subject = {
-    name: range.name,
-    from: range.from === null ? null : { ref: input.from, hash: range.from },
-    to: { ref: input.to, hash: range.to },
-    shallow: range.shallow
-  }
   const { markdown, sha256 } = yield* Task.run({
     id: "compose",
     label: "Put the notes together",
     output: Notes,
     execute: Effect.suspend(() => {
-      const markdown = NotesWriter.compose(subject, changes, drafts)
+      const markdown = NotesWriter.compose(range, changes, drafts)
       return Effect.map(Artifact.sha256(markdown), (sha256) => ({ markdown, sha256 }))
     })
   })
@@ -173,17 +168,13 @@ export const layer = ReleaseNotes.toLayer(Effect.fnUntraced(function*(input, run
   yield* Approval.request({
     id: "publish",
     title: cut(`Publish the release notes of ${range.name}?`, 200),
-    summary: cut(
-      `${changes.changes} changes, ${changes.breaking} of them breaking, ` +
-        `from ${input.from || "the first commit"} to ${input.to}`,
-      500
-    ),
+    summary: cut(NotesWriter.headline(range, changes), 500),
     payload: {
       markdown,
       sha256,
       target: `<SMITHERS_HOME>/${target}`,
       repository: range.path,
-      range: { from: subject.from, to: subject.to },
+      range: { from: range.from, to: range.to },
       counts
     },
     owner: "release-lead",

@@ -3,7 +3,7 @@ import { Config, Context, Effect, Layer } from "effect"
 
 /** Where `release-notes` may read, and where it writes. */
 export class ReleaseNotesConfig
-  extends Context.Tag("smithers-orchestrator/examples/ReleaseNotesConfig")<ReleaseNotesConfig, {
+  extends Context.Tag("smithers-orchestrator/examples/release-notes/ReleaseNotesConfig")<ReleaseNotesConfig, {
     /** Absolute. Repositories lie below one of these; a relative `repo` starts at the first. */
     readonly roots: readonly [string, ...ReadonlyArray<string>]
     /** Absolute path of `SMITHERS_HOME`; the notes of a run go to `artifacts/<runId>/` in it. */

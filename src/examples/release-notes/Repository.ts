@@ -139,7 +139,7 @@ export const commits = Effect.fnUntraced(function*(repository: Repository, from:
     to,
     ...(from === null ? [] : ["--not", from]),
     "--"
-  ])
+  ], [`mailmap.blob=${to}:.mailmap`])
   if (exitCode !== 0) {
     return yield* new GitFailed({ operation: "log", reason: "ExitCode", detail: `${exitCode}: ${line(stderr)}` })
   }
