@@ -95,7 +95,7 @@ const cpu = () => ({ model: os.cpus()[0]?.model ?? "unknown", count: os.availabl
 
 if (values.child !== undefined) {
   const outcome = await outcomeOf(named(values.child))
-  process.send!(outcome, () => process.exit(0))
+  process.send!(outcome, undefined, undefined, () => process.exit(0))
 } else {
   const chosen = values.only === undefined ? measurements : values.only.split(",").map(named)
   const loadBefore = os.loadavg()[0]!
