@@ -1,8 +1,8 @@
 import { WorkflowEngine } from "@effect/workflow"
 import { Cause, Clock, Context, Duration, Effect, Either, Exit, Schema } from "effect"
 import type { RunStore } from "../journal/index.ts"
-import { Bounds, type FailureRecord, NodeId, nodeKey, type NodeKind, type RunEventType } from "../model/index.ts"
-import type { Persistence, Write } from "../persistence/index.ts"
+import { Bounds, type FailureRecord, Iteration, NodeId, nodeKey, type NodeKind, type RunEventType } from "../model/index.ts"
+import type { Persistence, PersistenceError, Write } from "../persistence/index.ts"
 import { ActiveRun } from "./internal/ActiveRun.ts"
 import { type Codec, codecOf } from "./internal/Codec.ts"
 import * as Failure from "./internal/Failure.ts"
@@ -66,12 +66,13 @@ export class CurrentIteration extends Context.Reference<CurrentIteration>()(
 export const currentRun: Effect.Effect<ActiveRun, never, WorkflowEngine.WorkflowInstance> = Effect.flatMap(
   WorkflowEngine.WorkflowInstance,
   (instance) =>
-    instance instanceof ActiveRun
-      ? Effect.succeed(instance)
+    "run" in instance && instance.run instanceof ActiveRun
+      ? Effect.succeed(instance.run)
       : Effect.dieMessage("Durable steps need the engine of smithers-orchestrator to execute the workflow.")
 )
 
 const isNodeId = Schema.is(NodeId)
+const isIteration = Schema.is(Iteration)
 
 /** Where the caller's caller stands; cheap, the text is made only when somebody reads it. */
 export const here = (below: (...args: Array<never>) => unknown): { readonly stack?: string } => {
@@ -90,9 +91,20 @@ export const enter = (
   iteration: number,
   site: { readonly stack?: string }
 ): Effect.Effect<RunStore.StoredNode | undefined> =>
-  isNodeId(id)
-    ? Effect.map(run.claim(id, iteration, site), () => run.stored.get(nodeKey(id, iteration)))
-    : Effect.dieMessage(`Step id ${id} is not 1 to 128 characters of a-z A-Z 0-9 : _ -`)
+  !isNodeId(id)
+    ? Effect.dieMessage(`Step id ${id} is not 1 to 128 characters of a-z A-Z 0-9 : _ -`)
+    : !isIteration(iteration)
+    ? Effect.dieMessage(`Iteration ${iteration} of step ${id} is not a whole number from 0 to 1000000`)
+    : Effect.flatMap(run.claim(id, iteration, site), () => {
+      const stored = run.stored.get(nodeKey(id, iteration))
+      // Who lost a race before lets the winner, whose result is stored, win it again.
+      return stored?.state === "cancelled" ? Effect.as(nextTurn, stored) : Effect.succeed(stored)
+    })
+
+const nextTurn = Effect.async<void>((resume) => {
+  const handle = setImmediate(() => resume(Effect.void))
+  return Effect.sync(() => clearImmediate(handle))
+})
 
 /** A pause that was asked for holds every step that has not started. */
 const holdWhilePaused = (run: ActiveRun, nodeId: string, iteration: number): Effect.Effect<void> =>
@@ -111,18 +123,27 @@ export const run = <A, I, E, EI, X, R>(
   options: StepOptions<A, I, E, EI, X, R>,
   site: { readonly stack?: string }
 ): Effect.Effect<A, E, R | WorkflowEngine.WorkflowInstance> =>
-  Effect.flatMap(currentRun, (active) =>
-    Effect.withFiberRuntime((fiber) => {
+  Effect.withFiberRuntime((fiber) =>
+    Effect.flatMap(currentRun, (active) => {
       const iteration = Context.get(fiber.currentContext, CurrentIteration)
       const parentNodeId = Context.get(fiber.currentContext, CurrentGroup)
       return Effect.flatMap(
         enter(active, options.id, iteration, site),
         (stored) => new Execution(active, options, iteration, parentNodeId, stored).result
       )
-    }))
+    })
+  )
+
+type Started = Persistence.Submitted<void, PersistenceError | RunStore.StaleEpoch>
 
 /** A start that was committed by itself. */
-const startedBefore: Persistence.Submitted<void, never> = { answer: Effect.void, withdraw: () => false }
+const startedBefore: Started = { answer: Effect.void, withdraw: () => false }
+
+const noUnits: ReadonlyArray<Write.Write<unknown>> = []
+
+/** The time of the fiber's clock, in one operation. */
+const withNow = <A, E, R>(f: (nowMs: number) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.withFiberRuntime((fiber) => f(Context.get(fiber.currentDefaultServices, Clock.Clock).unsafeCurrentTimeMillis()))
 
 class Execution<A, I, E, EI, X, R> {
   readonly active: ActiveRun
@@ -134,7 +155,8 @@ class Execution<A, I, E, EI, X, R> {
   readonly ordinal: number
   failures: number
   lastBeatMs = 0
-  lastWrittenBeatMs = 0
+  lastWrittenBeatMs = -1
+  underWay = false
 
   constructor(
     active: ActiveRun,
@@ -171,7 +193,8 @@ class Execution<A, I, E, EI, X, R> {
         return Either.isRight(revived) ? Effect.fail(revived.right) : Effect.die(revived.left)
       }
       case "in-progress":
-        return this.options.atMostOnce === true
+        // Attempts that failed are known to have failed; the one that nothing is known of is the last.
+        return this.options.atMostOnce === true && stored.failedAttempts < stored.attempt
           ? this.conclude(stored.attempt, stored.startedAtMs ?? 0, Cause.fail(
             new TaskFailed({
               nodeId: this.options.id,
@@ -187,21 +210,41 @@ class Execution<A, I, E, EI, X, R> {
   }
 
   execute(attempt: number): Effect.Effect<A, E, R> {
-    return Effect.zipRight(
-      holdWhilePaused(this.active, this.options.id, this.iteration),
-      Effect.uninterruptibleMask((restore) =>
-        Effect.flatMap(Clock.currentTimeMillis, (startedAtMs) =>
-          Effect.flatMap(this.start(attempt, startedAtMs), (started) =>
-            Effect.flatMap(
-              Effect.exit(restore(this.attempt(attempt, startedAtMs))),
-              // A start that no batch has taken yet goes into the commit of the end.
-              (exit) =>
-                started.withdraw()
-                  ? this.settle(attempt, startedAtMs, exit, this.startEvents(attempt, startedAtMs), restore)
-                  : Effect.zipRight(started.answer, this.settle(attempt, startedAtMs, exit, [], restore))
-            )))
-      )
+    return this.active.pauseRequested
+      ? Effect.zipRight(holdWhilePaused(this.active, this.options.id, this.iteration), this.perform(attempt))
+      : this.perform(attempt)
+  }
+
+  private perform(attempt: number): Effect.Effect<A, E, R> {
+    return Effect.uninterruptibleMask((restore) =>
+      withNow((startedAtMs) => {
+        this.enter()
+        return Effect.flatMap(this.start(attempt, startedAtMs), (started) =>
+          Effect.flatMap(
+            Effect.exit(restore(this.attempt(attempt, startedAtMs))),
+            // A start that no batch has taken yet goes into the commit of the end.
+            (exit) =>
+              this.lastWrittenBeatMs < startedAtMs && started.withdraw()
+                ? this.settle(attempt, startedAtMs, exit, this.startEvents(attempt, startedAtMs), restore)
+                : Effect.zipRight(
+                  this.active.settled(started),
+                  this.settle(attempt, startedAtMs, exit, noUnits, restore)
+                )
+          ))
+      })
     )
+  }
+
+  private enter(): void {
+    this.underWay = true
+    this.active.enter()
+  }
+
+  /** The attempt is over; what follows may be a long pause. */
+  private leave<B>(value: B): B {
+    if (this.underWay) this.active.leave()
+    this.underWay = false
+    return value
   }
 
   private node(state: RunStore.NodeRecord["state"], attempt: number, startedAtMs: number, atMs: number) {
@@ -256,13 +299,13 @@ class Execution<A, I, E, EI, X, R> {
     return [this.active.services.runs.putAttempt(died), started]
   }
 
-  private start(attempt: number, atMs: number): Effect.Effect<Persistence.Submitted<void, never>> {
-    const units = [
+  private start(attempt: number, atMs: number): Effect.Effect<Started> {
+    const units = () => [
       this.active.services.runs.putNode(this.node("in-progress", attempt, atMs, atMs)),
       ...this.startEvents(attempt, atMs)
     ]
     return this.options.atMostOnce === true
-      ? Effect.as(this.active.commit(units), startedBefore)
+      ? Effect.as(Effect.suspend(() => this.active.commit(units())), startedBefore)
       : this.active.submit(units)
   }
 
@@ -302,9 +345,9 @@ class Execution<A, I, E, EI, X, R> {
       },
       heartbeat: Effect.flatMap(Clock.currentTimeMillis, (now) => {
         this.lastBeatMs = now
-        if (now - this.lastWrittenBeatMs < 1_000) return Effect.void
+        if (this.lastWrittenBeatMs >= 0 && now - this.lastWrittenBeatMs < 1_000) return Effect.void
         this.lastWrittenBeatMs = now
-        return Effect.asVoid(active.submit([
+        return Effect.asVoid(active.submit(() => [
           active.services.runs.heartbeat(this.attemptRow("in-progress", attempt, startedAtMs, now), now),
           this.event("TaskHeartbeat", attempt, now)
         ]))
@@ -371,7 +414,7 @@ class Execution<A, I, E, EI, X, R> {
     before: ReadonlyArray<Write.Write<unknown>>
   ): Effect.Effect<A> {
     const { runs } = this.active.services
-    return Effect.flatMap(Clock.currentTimeMillis, (now) =>
+    return withNow((now) =>
       Effect.zipRight(
         this.active.commit([
           ...before,
@@ -380,7 +423,7 @@ class Execution<A, I, E, EI, X, R> {
           this.event("NodeFinished", attempt, now)
         ], now),
         // The body sees what a replay would see.
-        Effect.orDie(this.codec.decode(outputJson))
+        Effect.suspend(() => this.leave(Effect.orDie(this.codec.decode(outputJson))))
       ))
   }
 
@@ -392,8 +435,8 @@ class Execution<A, I, E, EI, X, R> {
   ): Effect.Effect<never> {
     const { runs } = this.active.services
     // A run that is parked, paused or shut down in the middle of a step executes the step again later.
-    if (this.active.stop !== undefined && this.active.stop._tag !== "Cancel") return Effect.failCause(cause)
-    return Effect.flatMap(Clock.currentTimeMillis, (now) =>
+    if (!this.active.interruptedByItself) return this.leave(Effect.failCause(cause))
+    return withNow((now) =>
       Effect.zipRight(
         this.active.commit([
           ...before,
@@ -401,7 +444,7 @@ class Execution<A, I, E, EI, X, R> {
           runs.putAttempt(this.attemptRow("cancelled", attempt, startedAtMs, now)),
           this.event("NodeCancelled", attempt, now)
         ], now),
-        Effect.failCause(cause)
+        Effect.suspend(() => this.leave(Effect.failCause(cause)))
       ))
   }
 
@@ -418,7 +461,7 @@ class Execution<A, I, E, EI, X, R> {
     const longest = Duration.toMillis(policy.maxBackoff ?? "5 minutes")
     const pause = Math.min(first * (policy.factor ?? 2) ** (this.failures - 1), longest)
     const failure = Failure.record(error, this.options.error)
-    return Effect.flatMap(Clock.currentTimeMillis, (now) =>
+    return withNow((now) =>
       Effect.zipRight(
         this.active.commit([
           ...before,
@@ -427,7 +470,7 @@ class Execution<A, I, E, EI, X, R> {
           ...this.lostHeartbeat(error, attempt, now),
           this.event("NodeRetrying", attempt + 1, now, { error: publicFailure(failure), retryAtMs: now + pause })
         ]),
-        restore(Effect.zipRight(Effect.sleep(pause), this.execute(attempt + 1)))
+        Effect.suspend(() => this.leave(restore(Effect.zipRight(Effect.sleep(pause), this.execute(attempt + 1)))))
       ))
   }
 
@@ -457,7 +500,7 @@ class Execution<A, I, E, EI, X, R> {
       failure = { ...Failure.record(unknown, TaskFailed), typed: false }
       raised = Effect.die(unknown)
     }
-    return Effect.flatMap(Clock.currentTimeMillis, (now) =>
+    return withNow((now) =>
       Effect.zipRight(
         this.active.commit([
           ...before,
@@ -466,7 +509,7 @@ class Execution<A, I, E, EI, X, R> {
           ...this.lostHeartbeat(error, attempt, now),
           this.event("NodeFailed", attempt, now, { error: publicFailure(failure) })
         ], now),
-        raised
+        Effect.suspend(() => this.leave(raised))
       ))
   }
 }
@@ -507,10 +550,13 @@ export const group = <A, E, R>(
     const iteration = yield* CurrentIteration
     const parentNodeId = yield* CurrentGroup
     const stored = yield* enter(active, id, iteration, site)
+    if (stored !== undefined && stored.kind !== "group") {
+      return yield* active.diverge(id, `The journal has a ${stored.kind} of this id, the code has a group.`)
+    }
     const inside = Effect.provideService(body, CurrentGroup, id)
     if (stored?.state === "finished") return yield* inside
     const startedAtMs = stored?.startedAtMs ?? (yield* Clock.currentTimeMillis)
-    const mark = (state: "in-progress" | "finished" | "failed", type: RunEventType, atMs: number) => [
+    const mark = (state: "in-progress" | "finished" | "failed" | "cancelled", type: RunEventType, atMs: number) => [
       active.services.runs.putNode({
         runId: active.runId,
         nodeId: id,
@@ -529,12 +575,16 @@ export const group = <A, E, R>(
       }),
       active.services.journal.append({ runId: active.runId, type, timestampMs: atMs, nodeId: id, iteration })
     ]
-    if (stored === undefined) yield* active.submit(mark("in-progress", "NodeStarted", startedAtMs))
-    return yield* Effect.onExit(inside, (exit) =>
-      Exit.isFailure(exit) && Cause.isInterrupted(exit.cause)
-        ? Effect.void
-        : Effect.flatMap(Clock.currentTimeMillis, (now) =>
-          Exit.isSuccess(exit)
-            ? active.commit(mark("finished", "NodeFinished", now), now)
-            : active.commit(mark("failed", "NodeFailed", now), now)))
+    if (stored?.state !== "in-progress") yield* active.submit(() => mark("in-progress", "NodeStarted", startedAtMs))
+    return yield* Effect.onExit(inside, (exit) => {
+      const interrupted = Exit.isFailure(exit) && Cause.isInterruptedOnly(exit.cause)
+      // A run that stops in the middle of a group goes on in the middle of it.
+      if (interrupted && !active.interruptedByItself) return Effect.void
+      return Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        Exit.isSuccess(exit)
+          ? active.commit(mark("finished", "NodeFinished", now), now)
+          : interrupted
+          ? active.commit(mark("cancelled", "NodeCancelled", now), now)
+          : active.commit(mark("failed", "NodeFailed", now), now))
+    })
   })

@@ -38,9 +38,9 @@ export class Persistence extends Context.Tag("smithers-orchestrator/persistence/
     readonly write: <A, E>(unit: Write<A, E>) => Effect.Effect<A, E | PersistenceError>
     /**
      * Hands a unit over without waiting for its commit; `answer` awaits it and may be left alone, but then a failure
-     * stays unseen. Waits for room in the queue as `write` does. Units keep the order of handing over.
+     * stays unseen. The unit is made when a batch takes it. Waits for room in the queue as `write` does. Units keep the order of handing over.
      */
-    readonly submit: <A, E>(unit: Write<A, E>) => Effect.Effect<Submitted<A, E | PersistenceError>>
+    readonly submit: <A, E>(make: () => Write<A, E>) => Effect.Effect<Submitted<A, E | PersistenceError>>
     /** Rows of a query of constant text, on a read-only connection of its own: for the few that every request needs. */
     readonly read: (
       text: string,

@@ -34,26 +34,44 @@ export interface Write<out A, out E = never> extends Pipeable.Pipeable {
   readonly _E?: () => E
 }
 
-const make = <A, E>(
-  statements: Write<A, E>["statements"],
-  decode: Write<A, E>["decode"],
-  committed: Write<A, E>["committed"] = []
-): Write<A, E> => ({
-  statements,
-  decode,
-  committed,
+type Results = ReadonlyArray<StatementResult>
+type Hook = (results: Results, from: number) => void
+
+class Unit<A, E> implements Write<A, E> {
+  readonly statements: ReadonlyArray<Statement>
+  readonly decode: (results: Results, from: number) => A
+  readonly committed: ReadonlyArray<Hook>
+  declare readonly _E?: () => E
+
+  constructor(
+    statements: ReadonlyArray<Statement>,
+    decode: (results: Results, from: number) => A,
+    committed: ReadonlyArray<Hook>
+  ) {
+    this.statements = statements
+    this.decode = decode
+    this.committed = committed
+  }
+
   pipe() {
     return Pipeable.pipeArguments(this, arguments)
   }
-})
+}
+
+// A step writes a handful of units: what they have in common is made once.
+const noHooks: ReadonlyArray<Hook> = []
+const changesOf = (results: Results, from: number) => results[from]!.changes
+const rowsOf = (results: Results, from: number) => results[from]!.rows
+const firstRowOf = (results: Results, from: number) => results[from]!.rows[0]
+const nothing = () => undefined
 
 /** Executes a statement for its effect; answers how many rows it changed. */
 export const run = (text: string, params: ReadonlyArray<SqlValue>): Write<number> =>
-  make([{ text, params }], (results, from) => results[from]!.changes)
+  new Unit([{ text, params }], changesOf, noHooks)
 
 /** Executes a statement with `RETURNING` (or a `SELECT`); answers its rows. */
 export const rows = (text: string, params: ReadonlyArray<SqlValue>): Write<ReadonlyArray<Row>> =>
-  make([{ text, params }], (results, from) => results[from]!.rows)
+  new Unit([{ text, params }], rowsOf, noHooks)
 
 /**
  * A compare-and-set: when the statement touches no row, the whole unit is undone and fails with `otherwise`.
@@ -63,10 +81,26 @@ export const guard = <E>(
   text: string,
   params: ReadonlyArray<SqlValue>,
   otherwise: () => E
-): Write<Row | undefined, E> => make([{ text, params, otherwise }], (results, from) => results[from]!.rows[0])
+): Write<Row | undefined, E> => new Unit([{ text, params, otherwise }], firstRowOf, noHooks)
 
 /** Nothing to write. */
-export const none: Write<void> = make([], () => undefined)
+export const none: Write<void> = new Unit([], nothing, noHooks)
+
+const join = (units: ReadonlyArray<Write<unknown, unknown>>, offsets: Array<number>) => {
+  const statements: Array<Statement> = []
+  let committed: Array<Hook> | undefined
+  for (const unit of units) {
+    const offset = statements.length
+    offsets.push(offset)
+    // Not by spreading: a unit may hold more statements than a call can take arguments.
+    for (const statement of unit.statements) statements.push(statement)
+    for (const hook of unit.committed) {
+      committed ??= []
+      committed.push((results, from) => hook(results, from + offset))
+    }
+  }
+  return { statements, committed: committed ?? noHooks }
+}
 
 /** All of the units as one. */
 export const all = <const Units extends ReadonlyArray<Write<unknown, unknown>>>(
@@ -75,17 +109,9 @@ export const all = <const Units extends ReadonlyArray<Write<unknown, unknown>>>(
   { readonly [K in keyof Units]: Units[K] extends Write<infer A, unknown> ? A : never },
   Units[number] extends Write<unknown, infer E> ? E : never
 > => {
-  const statements: Array<Statement> = []
   const offsets: Array<number> = []
-  const committed: Array<Write<unknown>["committed"][number]> = []
-  for (const unit of units) {
-    const offset = statements.length
-    offsets.push(offset)
-    // Not by spreading: a unit may hold more statements than a call can take arguments.
-    for (const statement of unit.statements) statements.push(statement)
-    for (const hook of unit.committed) committed.push((results, from) => hook(results, from + offset))
-  }
-  return make(
+  const { committed, statements } = join(units, offsets)
+  return new Unit(
     statements,
     // The tuple's type is exactly what the loop builds; TypeScript cannot follow an index through a mapped tuple.
     (results, from) => units.map((unit, i) => unit.decode(results, from + offsets[i]!)) as never,
@@ -93,13 +119,19 @@ export const all = <const Units extends ReadonlyArray<Write<unknown, unknown>>>(
   )
 }
 
+/** All of the units as one whose answers nobody needs. */
+export const discard = <E>(units: ReadonlyArray<Write<unknown, E>>): Write<void, E> => {
+  const { committed, statements } = join(units, [])
+  return new Unit(statements, nothing, committed)
+}
+
 /** Changes the answer. */
 export const map = <A, B>(f: (a: A) => B) => <E>(self: Write<A, E>): Write<B, E> =>
-  make<B, E>(self.statements, (results, from) => f(self.decode(results, from)), self.committed)
+  new Unit<B, E>(self.statements, (results, from) => f(self.decode(results, from)), self.committed)
 
 /** Does `f` with the answer when the unit has committed, in commit order; `f` is cheap, synchronous and does not throw. */
 export const tapCommitted = <A>(f: (a: A) => void) => <E>(self: Write<A, E>): Write<A, E> =>
-  make<A, E>(self.statements, self.decode, [
+  new Unit<A, E>(self.statements, self.decode, [
     ...self.committed,
     (results, from) => f(self.decode(results, from))
   ])

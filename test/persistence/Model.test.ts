@@ -59,7 +59,7 @@ it.scoped.prop(
       yield* persistence.write(Write.run("CREATE TABLE kv (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT", []))
       const hooked: Array<number> = []
       const answers = yield* Effect.forEach(units, (unit, i) =>
-        persistence.submit(Write.all(unit.map(write)).pipe(Write.tapCommitted(() => hooked.push(i)))))
+        persistence.submit(() => Write.all(unit.map(write)).pipe(Write.tapCommitted(() => hooked.push(i)))))
       const exits = yield* Effect.forEach(answers, ({ answer }) =>
         Effect.exit(answer))
 

@@ -30,7 +30,7 @@ const withTable = Effect.tap(freshPersistence, (persistence) => persistence.writ
 
 /** Hands all of them over before the first is committed; the answers. */
 const submitAll = <A, E>(persistence: Service, units: ReadonlyArray<Write.Write<A, E>>) =>
-  Effect.forEach(units, (unit) => Effect.map(persistence.submit(unit), ({ answer }) => answer))
+  Effect.forEach(units, (unit) => Effect.map(persistence.submit(() => unit), ({ answer }) => answer))
 
 /** Hands all of them over before the first is committed, then waits for all answers. */
 const together = <A, E>(persistence: Service, units: ReadonlyArray<Write.Write<A, E>>) =>
@@ -241,9 +241,9 @@ it.scoped("a unit can be taken back as long as no batch has it, and is then neve
   Effect.gen(function*() {
     const persistence = yield* withTable
     const [first, second, third] = yield* Effect.all([
-      persistence.submit(insert("a")),
-      persistence.submit(insert("b")),
-      persistence.submit(insert("c"))
+      persistence.submit(() => insert("a")),
+      persistence.submit(() => insert("b")),
+      persistence.submit(() => insert("c"))
     ])
     assert.isTrue(second.withdraw())
     assert.isFalse(second.withdraw())
@@ -257,10 +257,10 @@ it.scoped("a unit that a batch has taken cannot be taken back, not even while th
     const persistence = yield* withTable
     const operator = yield* foreignConnection(persistence.file)
     operator.exec("BEGIN IMMEDIATE")
-    const units = yield* Effect.forEach(["a", "b", "a", "c"].map(insert), persistence.submit)
+    const units = yield* Effect.forEach(["a", "b", "a", "c"].map(insert), (unit) => persistence.submit(() => unit))
     yield* Effect.repeatN(turn, 2)
     assert.deepStrictEqual(units.map((unit) => unit.withdraw()), [false, false, false, false])
-    const later = yield* persistence.submit(insert("later"))
+    const later = yield* persistence.submit(() => insert("later"))
     assert.isTrue(later.withdraw())
     operator.exec("COMMIT")
     yield* driveUntilDone(yield* Effect.fork(Effect.forEach(units, (unit) => Effect.exit(unit.answer))))
@@ -271,7 +271,7 @@ it.effect("units that were taken back do not keep the layer from closing", () =>
   Effect.scoped(Effect.gen(function*() {
     const scope = yield* Scope.make()
     const persistence = yield* Scope.extend(freshPersistence, scope)
-    const unit = yield* persistence.submit(insert("a"))
+    const unit = yield* persistence.submit(() => insert("a"))
     assert.isTrue(unit.withdraw())
     yield* Scope.close(scope, Exit.void)
   })))
@@ -286,7 +286,7 @@ it.scoped("a full queue makes callers wait, loses nothing, and forgets a waiting
     const callers = yield* Effect.forEach(
       Array.from({ length: total }, (_, i) => i),
       (i) =>
-        persistence.submit(insert(`k${i}`)).pipe(
+        persistence.submit(() => insert(`k${i}`)).pipe(
           Effect.tap(Effect.sync(() => handedOver++)),
           Effect.flatMap(({ answer }) => answer),
           Effect.fork
@@ -443,9 +443,9 @@ it.scoped("the metrics tell how many units wait, also while the writer itself wa
     const commits = yield* histogram("smithers_persistence_commit_micros")
     const operator = yield* foreignConnection(persistence.file)
     operator.exec("BEGIN IMMEDIATE")
-    yield* persistence.submit(insert("a"))
+    yield* persistence.submit(() => insert("a"))
     yield* Effect.repeatN(turn, 2)
-    yield* Effect.forEach(["b", "c", "d"].map(insert), persistence.submit)
+    yield* Effect.forEach(["b", "c", "d"].map(insert), (unit) => persistence.submit(() => unit))
     yield* TestClock.adjust("25 millis")
     yield* turn
     assert.strictEqual(yield* depth, 3)

@@ -1,5 +1,5 @@
 import type { Database, Statement as Prepared } from "better-sqlite3"
-import { Deferred, Effect, Exit, Fiber, FiberId, Metric, MetricBoundaries } from "effect"
+import { Effect, Exit, Fiber, Metric, MetricBoundaries } from "effect"
 import { Bounds } from "../../model/index.ts"
 import { PersistenceError } from "../PersistenceError.ts"
 import type { Statement, StatementResult, Write } from "../Write.ts"
@@ -12,7 +12,7 @@ const maxBatchMillis = 20
 const busyRetries = 200
 const busyPause = "25 millis"
 
-/** A unit that was handed over. */
+/** A unit that was handed over; one caller may await its answer. */
 export interface Submitted<A, E> {
   /** The unit's answer, after its commit. */
   readonly answer: Effect.Effect<A, E>
@@ -20,10 +20,41 @@ export interface Submitted<A, E> {
   readonly withdraw: () => boolean
 }
 
-interface Pending {
-  readonly write: Write<unknown, unknown>
-  readonly resume: (exit: Exit.Exit<unknown, unknown>) => void
-  state: "queued" | "taken" | "withdrawn"
+/** A unit in the queue. */
+class Pending implements Submitted<unknown, unknown> {
+  state: "queued" | "taken" | "withdrawn" = "queued"
+  private readonly make: () => Write<unknown, unknown>
+  private made: Write<unknown, unknown> | undefined
+  private exit: Exit.Exit<unknown, unknown> | undefined
+  private listener: ((exit: Exit.Exit<unknown, unknown>) => void) | undefined
+
+  constructor(make: () => Write<unknown, unknown>, listener?: (exit: Exit.Exit<unknown, unknown>) => void) {
+    this.make = make
+    this.listener = listener
+  }
+
+  /** Made when a batch takes it: many a unit is withdrawn before. */
+  get write(): Write<unknown, unknown> {
+    return this.made ??= this.make()
+  }
+
+  resume(exit: Exit.Exit<unknown, unknown>): void {
+    this.exit = exit
+    this.listener?.(exit)
+  }
+
+  get answer(): Effect.Effect<unknown, unknown> {
+    return Effect.async((resume) => {
+      if (this.exit === undefined) this.listener = resume
+      else resume(this.exit)
+    })
+  }
+
+  withdraw(): boolean {
+    if (this.state !== "queued") return false
+    this.state = "withdrawn"
+    return true
+  }
 }
 
 /** Thrown inside a batch by a guard that matched no row. */
@@ -309,30 +340,27 @@ export const makeWriter = (db: Database) =>
 
     const closedError = new PersistenceError({ operation: "write", reason: "Closed" })
 
-    const submit = <A, E>(unit: Write<A, E>): Effect.Effect<Submitted<A, E | PersistenceError>> =>
+    const hasRoom = () => pending.length < Bounds.writeQueueUnits
+
+    const submit = <A, E>(make: () => Write<A, E>): Effect.Effect<Submitted<A, E | PersistenceError>> =>
       Effect.suspend(() => {
-        if (closed) return Effect.succeed({ answer: Effect.fail(closedError), withdraw: () => false })
-        if (pending.length >= Bounds.writeQueueUnits) return Effect.zipRight(space.await, submit(unit))
-        const answered = Deferred.unsafeMake<A, E | PersistenceError>(FiberId.none)
-        const queued: Pending = {
-          write: unit,
-          // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off -- the queue holds units of every type, and the writer answers each with its own A and E
-          resume: (exit) => Deferred.unsafeDone(answered, exit as Exit.Exit<A, E | PersistenceError>),
-          state: "queued"
-        }
-        enqueue(queued)
-        return Effect.succeed({
-          answer: Deferred.await(answered),
-          withdraw: () => {
-            if (queued.state !== "queued") return false
-            queued.state = "withdrawn"
-            return true
-          }
-        })
+        if (!hasRoom()) return Effect.zipRight(space.await, submit(make))
+        const unit = new Pending(make)
+        if (closed) unit.resume(Exit.fail(closedError))
+        else enqueue(unit)
+        // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off -- the queue holds units of every type, and the writer answers each with its own A and E
+        return Effect.succeed(unit as Submitted<A, E | PersistenceError>)
       })
 
     const write = <A, E>(unit: Write<A, E>): Effect.Effect<A, E | PersistenceError> =>
-      Effect.uninterruptible(Effect.flatMap(Effect.interruptible(submit(unit)), ({ answer }) => answer))
+      Effect.suspend(() => {
+        if (!hasRoom()) return Effect.zipRight(space.await, write(unit))
+        return Effect.uninterruptible(Effect.async<A, E | PersistenceError>((resume) => {
+          if (closed) return resume(Effect.fail(closedError))
+          // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off -- as above
+          enqueue(new Pending(() => unit, (exit) => resume(exit as Exit.Exit<A, E | PersistenceError>)))
+        }))
+      })
 
     /** Runs an effect between two batches; units gather meanwhile. It must not wait for a write of its own. */
     const between = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => turn.withPermits(1)(effect)
