@@ -104,7 +104,8 @@ export const request = (
           iteration,
           data: { title: options.title, payloadSha256: hash }
         })
-      ]
+      ],
+      withdrawal: [approvals.cancel(run.runId, options.id, iteration)]
       // A changed payload is asked anew; nobody has decided on it.
     }, changed ? undefined : stored)
     if (changed && !Option.contains(yield* shownHash, hash)) return yield* run.diverge(options.id, decidedOtherwise)

@@ -26,7 +26,7 @@ export class ApprovalStore extends Context.Tag("smithers-orchestrator/engine/App
   ApprovalStore,
   {
     /** Asks, or asks anew when the payload changed while nobody had decided. */
-    readonly request: (approval: NewApproval) => Write.Write<void>
+    readonly request: (approval: NewApproval) => Write.Write<unknown>
     /** Decides if nobody has and the hash is the one that was shown; otherwise the unit fails with `otherwise`. */
     readonly decide: <E>(
       decision: {
@@ -41,7 +41,9 @@ export class ApprovalStore extends Context.Tag("smithers-orchestrator/engine/App
         readonly decisionJson: string | null
       },
       otherwise: () => E
-    ) => Write.Write<void, E>
+    ) => Write.Write<unknown, E>
+    /** Withdraws one question, if nobody has answered it. */
+    readonly cancel: (runId: string, nodeId: string, iteration: number) => Write.Write<number>
     /** Withdraws what a run still asks for. */
     readonly cancelAll: (runId: string) => Write.Write<number>
     readonly find: (
@@ -131,7 +133,7 @@ const make = Effect.gen(function*() {
           encodeStrings(approval.allowedUsers),
           approval.requestedAtMs
         ]
-      ).pipe(Write.map(() => undefined)),
+      ),
     decide: (decision, otherwise) =>
       Write.guard(
         `UPDATE _smithers_approvals SET status = ?, decided_at_ms = ?, decided_by = ?, note = ?, decision_json = ?
@@ -149,7 +151,13 @@ const make = Effect.gen(function*() {
           decision.payloadSha256
         ],
         otherwise
-      ).pipe(Write.map(() => undefined)),
+      ),
+    cancel: (runId, nodeId, iteration) =>
+      Write.run(
+        `UPDATE _smithers_approvals SET status = 'cancelled'
+          WHERE run_id = ? AND node_id = ? AND iteration = ? AND status = 'requested'`,
+        [runId, nodeId, iteration]
+      ),
     cancelAll: (runId) =>
       Write.run(
         "UPDATE _smithers_approvals SET status = 'cancelled' WHERE run_id = ? AND status = 'requested'",

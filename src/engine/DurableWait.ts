@@ -1,6 +1,6 @@
 import { Clock, Context, Effect } from "effect"
 import type { RunStore } from "../journal/index.ts"
-import { type NodeKind, type NodeState, type RunEventType } from "../model/index.ts"
+import { nodeKey, type NodeKind, type NodeState, type RunEventType } from "../model/index.ts"
 import type { Write } from "../persistence/index.ts"
 import type { ActiveRun, WaitKind } from "./internal/ActiveRun.ts"
 import { CurrentGroup } from "./Step.ts"
@@ -14,6 +14,8 @@ export interface DurableWait {
   readonly wait: Exclude<WaitKind, "pause">
   /** What else commits together with the node's start to wait. */
   readonly opening: (atMs: number) => ReadonlyArray<Write.Write<unknown>>
+  /** What takes it back when the body gives the wait up; a wait without it stays open for its result. */
+  readonly withdrawal?: ReadonlyArray<Write.Write<unknown>>
 }
 
 const states: Record<DurableWait["wait"], { readonly state: NodeState; readonly event: RunEventType }> = {
@@ -33,16 +35,17 @@ export const awaitNode = (
 ): Effect.Effect<RunStore.StoredNode> => {
   if (stored?.state === "finished") return Effect.succeed(stored)
   const { event, state } = states[options.wait]
-  return Effect.flatMap(run.wait(options.nodeId, options.iteration, options.wait), (arrived) => {
-    if (stored?.state === state) return arrived
-    const open = Effect.flatMap(Clock.currentTimeMillis, (now) =>
-      Effect.withFiberRuntime<void, RunStore.NodeCompleted>((fiber) => {
-        const { journal, runs } = run.services
-        return run.commit([
+  const { journal, runs } = run.services
+  const { iteration, nodeId } = options
+  const open = Effect.flatMap(
+    Clock.currentTimeMillis,
+    (now) =>
+      Effect.withFiberRuntime<void, RunStore.NodeCompleted>((fiber) =>
+        run.commit([
           runs.openNode({
             runId: run.runId,
-            nodeId: options.nodeId,
-            iteration: options.iteration,
+            nodeId,
+            iteration,
             ordinal: run.nextOrdinal,
             kind: options.kind,
             label: options.label,
@@ -56,18 +59,29 @@ export const awaitNode = (
             updatedAtMs: now
           }),
           ...options.opening(now),
-          journal.append({
-            runId: run.runId,
-            type: event,
-            timestampMs: now,
-            nodeId: options.nodeId,
-            iteration: options.iteration
-          })
+          journal.append({ runId: run.runId, type: event, timestampMs: now, nodeId, iteration })
         ], now)
-      }))
-    // The result was there first: whoever committed it hands it over too.
-    return Effect.zipRight(Effect.catchTag(open, "NodeCompleted", () => Effect.void), arrived)
+      )
+  )
+  const giveUp = Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    run.stored.delete(nodeKey(nodeId, iteration))
+    return run.commit([
+      runs.withdrawNode(run.runId, nodeId, iteration, now),
+      ...options.withdrawal ?? [],
+      journal.append({ runId: run.runId, type: "NodeCancelled", timestampMs: now, nodeId, iteration })
+    ], now)
   })
+  const waited = run.wait(
+    nodeId,
+    iteration,
+    options.wait,
+    // If the result was there first, whoever committed it hands it over too.
+    stored?.state === state ? Effect.void : Effect.catchTag(open, "NodeCompleted", () => Effect.void)
+  )
+  return Effect.onInterrupt(
+    waited,
+    () => options.withdrawal !== undefined && run.interruptedByItself ? giveUp : Effect.void
+  )
 }
 
 /** The result of a node that waits or will wait. */
@@ -84,7 +98,8 @@ export const completion = (
   services: Pick<ActiveRun["services"], "runs" | "journal">,
   node: CompletedNode,
   atMs: number
-): ReadonlyArray<Write.Write<unknown, RunStore.NodeCompleted>> => [
+): ReadonlyArray<Write.Write<unknown, RunStore.NodeCompleted | RunStore.RunChanged>> => [
+  services.runs.unended(node.runId),
   services.runs.completeNode({
     ...node,
     ordinal: 0,

@@ -82,6 +82,8 @@ export interface Decision {
   /** When given, the decision holds only for a payload of this SHA-256: what the approver saw. */
   readonly payloadSha256?: string | undefined
   readonly actor: Actor
+  /** Whether the actor holds a scope that the approval asks for; literally, or by `*`, unless given. */
+  readonly holds?: ((scope: string) => boolean) | undefined
 }
 
 /**
@@ -280,27 +282,22 @@ const make = Effect.gen(function*() {
       const run = yield* runs.get(runId)
       if (run.status === "cancelled") return { runId, outcome: "already-cancelled" as const }
       yield* refuseEnded(run)
-      const now = yield* Clock.currentTimeMillis
-      const requested = [
-        runs.requestCancel(runId, now, () => new RunConflict({ runId, reason: "NotActive", status: null })),
-        journal.append({ runId, type: "RunCancelRequested", timestampMs: now, data: { by: actorName(actor) } }),
-        operated(now, actor, "run.cancel", runId, runId)
-      ]
-      yield* persistence.write(Write.all(requested))
-      const executing = runner.stop(runId, { _tag: "Cancel" })
-      if (!executing) yield* runner.endCancelled(runId)
-      for (const child of yield* runs.list({ parentRunId: runId, limit: Bounds.pageRows })) {
-        if (!terminalStatuses.has(child.status)) {
-          yield* Effect.catchTags(cancel(child.runId, actor), {
-            RunNotFound: () => Effect.void,
-            RunConflict: () => Effect.void
-          })
-        }
+      const executing = yield* runner.cancel(
+        runId,
+        actor,
+        (each, now) => [operated(now, actor, "run.cancel", each, each)]
+      )
+      if (!executing) {
+        const ended = yield* runs.get(runId)
+        if (ended.status !== "cancelled") yield* refuseEnded(ended)
       }
       return { runId, outcome: executing ? "requested" as const : "cancelled" as const }
-    })
+    }).pipe(Effect.catchTag("RunChanged", () => cancel(runId, actor)))
 
-  const pause = (runId: string, actor: Actor) =>
+  const pause = (runId: string, actor: Actor): Effect.Effect<
+    void,
+    RunStore.RunNotFound | RunConflict | PersistenceError
+  > =>
     Effect.gen(function*() {
       const run = yield* runs.get(runId)
       if (run.status !== "running") {
@@ -308,15 +305,17 @@ const make = Effect.gen(function*() {
       }
       const now = yield* Clock.currentTimeMillis
       yield* persistence.write(Write.all([
+        runs.inStatus(runId, "running"),
         runs.requestPause(runId, now),
-        journal.append({ runId, type: "RunPauseRequested", timestampMs: now, data: { by: actorName(actor) } })
+        journal.append({ runId, type: "RunPauseRequested", timestampMs: now, data: { by: actorName(actor) } }),
+        operated(now, actor, "run.pause", runId, runId)
       ]))
       runner.holdSteps(runId)
-    })
+    }).pipe(Effect.catchTag("RunChanged", () => pause(runId, actor)))
 
   /** Puts an ended, paused or held run back to work under the same id. */
   const restart = (
-    runId: string,
+    { runId, status }: Run,
     actor: Actor,
     action: string,
     units: (now: number) => ReadonlyArray<Write.Write<unknown>>
@@ -324,6 +323,7 @@ const make = Effect.gen(function*() {
     Effect.gen(function*() {
       const now = yield* Clock.currentTimeMillis
       yield* persistence.write(Write.all([
+        runs.inStatus(runId, status),
         ...units(now),
         runs.setStatus(runId, "running", {
           hold: null,
@@ -333,25 +333,38 @@ const make = Effect.gen(function*() {
           pauseRequestedAtMs: null,
           cancelRequestedAtMs: null
         }),
-        journal.append({ runId, type: "RunStatusChanged", timestampMs: now, data: { status: "running", by: actorName(actor) } }),
+        journal.append({
+          runId,
+          type: "RunStatusChanged",
+          timestampMs: now,
+          data: { status: "running", by: actorName(actor) }
+        }),
         operated(now, actor, action, runId, runId)
       ]))
       yield* Effect.catchTag(runner.resume(runId), "StaleEpoch", () => Effect.void)
     })
 
-  const resume = (runId: string, actor: Actor) =>
+  const resume = (runId: string, actor: Actor): Effect.Effect<
+    boolean,
+    RunStore.RunNotFound | WorkflowNotFound | PersistenceError
+  > =>
     Effect.gen(function*() {
       const run = yield* runs.get(runId)
       if (terminalStatuses.has(run.status)) return false
       yield* runner.definition(run.workflow)
-      if (run.status === "paused") {
-        yield* restart(runId, actor, "run.resume", () => [])
-      } else {
-        runner.releaseSteps(runId)
-        yield* Effect.catchTag(runner.resume(runId), "StaleEpoch", () => Effect.void)
+      if (run.status !== "running" || !runner.isActive(runId)) {
+        yield* restart(run, actor, "run.resume", () => [])
+        return true
       }
+      const now = yield* Clock.currentTimeMillis
+      yield* persistence.write(Write.all([
+        runs.inStatus(runId, "running"),
+        runs.requestPause(runId, null),
+        operated(now, actor, "run.resume", runId, runId)
+      ]))
+      runner.releaseSteps(runId)
       return true
-    })
+    }).pipe(Effect.catchTag("RunChanged", () => resume(runId, actor)))
 
   const retry = (options: {
     readonly runId: string
@@ -363,7 +376,7 @@ const make = Effect.gen(function*() {
     Effect.gen(function*() {
       const { actor, iteration, nodeId, runId } = options
       const run = yield* runs.get(runId)
-      if (runner.isActive(runId) || run.status === "finished") {
+      if (run.status === "running" || run.status === "finished") {
         return yield* new RunConflict({ runId, reason: "Active", status: run.status })
       }
       yield* runner.definition(run.workflow)
@@ -375,7 +388,7 @@ const make = Effect.gen(function*() {
         return yield* new RunConflict({ runId, reason: "NotFailed", status: target.state })
       }
       const reset = options.resetDependents ? failed : [target]
-      yield* restart(runId, actor, "run.retry", (now) =>
+      yield* restart(run, actor, "run.retry", (now) =>
         reset.flatMap((node) => [
           runs.resetNode(runId, node.nodeId, node.iteration, now),
           journal.append({
@@ -387,12 +400,18 @@ const make = Effect.gen(function*() {
           })
         ]))
       return reset.map((node) => node.nodeId)
-    })
+    }).pipe(Effect.catchTag("RunChanged", ({ runId }) => new RunConflict({ runId, reason: "Active", status: null })))
 
   const decide = (decision: Decision) =>
     Effect.gen(function*() {
       const { actor, iteration, nodeId, runId } = decision
-      yield* bounded("note", decision.note ?? "", Bounds.noteChars)
+      const noteLength = decision.note?.length ?? 0
+      if (noteLength > Bounds.noteChars) {
+        return yield* new InvalidInput({
+          field: "note",
+          problem: `has ${noteLength} characters, at most ${Bounds.noteChars} are accepted`
+        })
+      }
       yield* runs.get(runId)
       const at = { runId, nodeId, iteration }
       const asked = Option.getOrUndefined(yield* approvals.find(runId, nodeId, iteration))
@@ -403,6 +422,10 @@ const make = Effect.gen(function*() {
         return yield* new DecisionRefused({ ...at, reason: "AlreadyDecided", status: asked.status })
       }
       if (asked.allowedUsers.length > 0 && (actor.userId === null || !asked.allowedUsers.includes(actor.userId))) {
+        return yield* new DecisionRefused({ ...at, reason: "NotAllowed", status: null })
+      }
+      const holds = decision.holds ?? ((scope) => actor.scopes.includes(scope) || actor.scopes.includes("*"))
+      if (asked.allowedScopes.length > 0 && !asked.allowedScopes.some(holds)) {
         return yield* new DecisionRefused({ ...at, reason: "NotAllowed", status: null })
       }
       if (decision.payloadSha256 !== undefined && decision.payloadSha256 !== asked.payloadSha256) {
@@ -422,7 +445,7 @@ const make = Effect.gen(function*() {
         decidedAt: DateTime.formatIso(DateTime.unsafeMake(now)),
         ...(decision.value === undefined ? {} : { value: decision.value })
       }))
-      const raced = () => new DecisionRefused({ ...at, reason: "AlreadyDecided", status: null })
+      const changed = () => new RunStore.RunChanged({ runId })
       yield* persistence.write(Write.all([
         approvals.decide({
           ...at,
@@ -432,7 +455,7 @@ const make = Effect.gen(function*() {
           decidedBy,
           note,
           decisionJson
-        }, raced),
+        }, changed),
         journal.append({
           ...at,
           type: decision.approved ? "ApprovalGranted" : "ApprovalDenied",
@@ -443,7 +466,7 @@ const make = Effect.gen(function*() {
         operated(now, actor, decision.approved ? "approval.grant" : "approval.deny", nodeId, runId, {
           payloadSha256: asked.payloadSha256
         })
-      ])).pipe(Effect.catchTag("NodeCompleted", raced))
+      ]))
       yield* runner.arrive(runId, {
         nodeId,
         iteration,
@@ -463,6 +486,25 @@ const make = Effect.gen(function*() {
         note,
         decision: decision.value ?? null
       }
+    }).pipe(
+      Effect.uninterruptible,
+      Effect.catchTags({ RunChanged: () => refusal(decision), NodeCompleted: () => refusal(decision) })
+    )
+
+  /** Why a decision that was possible a moment ago is not any more. */
+  const refusal = ({ iteration, nodeId, runId }: Decision) =>
+    Effect.flatMap(approvals.find(runId, nodeId, iteration), (found) => {
+      const status = Option.match(found, { onNone: () => "cancelled" as const, onSome: (asked) => asked.status })
+      const at = { runId, nodeId, iteration }
+      switch (status) {
+        case "approved":
+        case "denied":
+          return new DecisionRefused({ ...at, reason: "AlreadyDecided", status })
+        case "cancelled":
+          return new DecisionRefused({ ...at, reason: "NotWaiting", status: null })
+        case "requested":
+          return new DecisionRefused({ ...at, reason: "PayloadChanged", status: null })
+      }
     })
 
   const remove = (runId: string, actor: Actor) =>
@@ -475,10 +517,11 @@ const make = Effect.gen(function*() {
       }
       const now = yield* Clock.currentTimeMillis
       yield* persistence.write(Write.all([
+        runs.inStatus(runId, run.status),
         runs.remove(runId),
         operated(now, actor, "run.delete", runId, runId, { workflow: run.workflow, status: run.status })
       ]))
-    })
+    }).pipe(Effect.catchTag("RunChanged", () => new RunConflict({ runId, reason: "Active", status: null })))
 
   return Engine.of({
     workflows: Effect.map(

@@ -1,14 +1,41 @@
 import { type Workflow, WorkflowEngine } from "@effect/workflow"
-import { Cause, Clock, Context, Deferred, Effect, Either, Exit, Fiber, FiberId, FiberSet, Layer, Option, Schema, Scope } from "effect"
+import {
+  Cause,
+  Clock,
+  Context,
+  Deferred,
+  Effect,
+  Either,
+  Exit,
+  Fiber,
+  FiberId,
+  FiberRef,
+  FiberSet,
+  Layer,
+  Option,
+  Schema,
+  Scope,
+  Supervisor
+} from "effect"
 import { randomUUID } from "node:crypto"
 import { Journal, RunStore } from "../journal/index.ts"
-import { type FailureRecord, type Hold, type Run, type RunEventType, systemActor, terminalStatuses } from "../model/index.ts"
+import {
+  type Actor,
+  actorName,
+  Bounds,
+  type FailureRecord,
+  type Hold,
+  type Run,
+  type RunEventType,
+  systemActor,
+  terminalStatuses
+} from "../model/index.ts"
 import { Persistence, type PersistenceError, Write } from "../persistence/index.ts"
 import { ApprovalStore } from "./ApprovalStore.ts"
 import { type CompletedNode, completion } from "./DurableWait.ts"
 import { EngineConfig } from "./EngineConfig.ts"
-import { WorkflowNotFound } from "./EngineError.ts"
-import { ActiveRun, type RunServices, type Stop, type Wait } from "./internal/ActiveRun.ts"
+import { InvalidInput, WorkflowNotFound } from "./EngineError.ts"
+import { ActiveRun, type RunServices, type Wait } from "./internal/ActiveRun.ts"
 import { codecOf } from "./internal/Codec.ts"
 import * as Failure from "./internal/Failure.ts"
 import { childNodeId, type Definition, makeWorkflowEngine, schemasOf } from "./internal/WorkflowEngineAdapter.ts"
@@ -33,7 +60,10 @@ export class Runner extends Context.Tag("smithers-orchestrator/engine/Runner")<
     readonly definition: (workflow: string) => Effect.Effect<Definition, WorkflowNotFound>
     readonly definitions: Effect.Effect<ReadonlyArray<Definition>>
     /** Records a new run and starts it. */
-    readonly launch: (launch: Launch, definition: Definition) => Effect.Effect<void, RunStore.RunExists | PersistenceError>
+    readonly launch: (
+      launch: Launch,
+      definition: Definition
+    ) => Effect.Effect<void, RunStore.RunExists | PersistenceError>
     /** Takes a run up from its journal; does nothing when it executes already, is held or has ended. */
     readonly resume: (
       runId: string
@@ -41,19 +71,24 @@ export class Runner extends Context.Tag("smithers-orchestrator/engine/Runner")<
     /** A node's result has committed: wakes the branch that waits for it, or takes the run up. */
     readonly arrive: (runId: string, node: RunStore.StoredNode) => Effect.Effect<void>
     readonly isActive: (runId: string) => boolean
-    /** Stops an executing run; answers false when it does not execute here. */
-    readonly stop: (runId: string, stop: Stop) => boolean
+    /**
+     * Records that a run and its children are to end, each together with `also`, and ends them. Answers false when the
+     * run does not execute here: then it has ended.
+     */
+    readonly cancel: (
+      runId: string,
+      by: Actor,
+      also: (runId: string, atMs: number) => ReadonlyArray<Write.Write<unknown>>
+    ) => Effect.Effect<boolean, RunStore.RunChanged | PersistenceError>
     /** From now on no step of an executing run starts. Answers false when it does not execute here. */
     readonly holdSteps: (runId: string) => boolean
     /** Undoes `holdSteps`: steps that were held go on. */
     readonly releaseSteps: (runId: string) => void
-    /** Ends a run that does not execute as cancelled. */
-    readonly endCancelled: (runId: string) => Effect.Effect<void, PersistenceError>
-    /** Commits the result of a wait, once, and hands it to the run. */
+    /** Commits the result of a wait, once, and hands it to the run. Answers false if it has one, or the run has ended. */
     readonly complete: (
       node: CompletedNode,
       also: ReadonlyArray<Write.Write<unknown>>
-    ) => Effect.Effect<void, PersistenceError>
+    ) => Effect.Effect<boolean, PersistenceError>
     /** Completes when the run has ended, with the run as it then stands. */
     readonly awaitEnd: (runId: string) => Effect.Effect<Run, RunStore.RunNotFound | PersistenceError>
     /** Says that the runs of this process are alive, and takes up those that nobody executes. */
@@ -99,9 +134,11 @@ const make = Effect.gen(function*() {
   const ownerId = `pid:${process.pid}:${randomUUID()}`
   const definitions = new Map<string, Definition>()
   const active = new Map<string, ActiveRun>()
-  /** Runs that are being read from the journal; true when they have to be looked at again afterwards. */
-  const starting = new Set<string>()
+  /** Runs whose workflow is missing and that was said. */
+  const missing = new Set<string>()
   const fork = yield* FiberSet.makeRuntime<never>()
+  const surroundings = yield* Effect.context<never>()
+  const clock = yield* Effect.clock
   let closing = false
 
   const event = (runId: string, type: RunEventType, timestampMs: number, data?: Readonly<Record<string, unknown>>) =>
@@ -113,24 +150,31 @@ const make = Effect.gen(function*() {
       return found === undefined ? new WorkflowNotFound({ workflow }) : Effect.succeed(found)
     })
 
-  const ending = (runId: string, end: Ending, atMs: number): ReadonlyArray<Write.Write<unknown>> => {
+  /** `leftOpen` says that waits may be open that nobody will wait for any more. */
+  const ending = (runId: string, end: Ending, atMs: number, leftOpen: boolean): ReadonlyArray<Write.Write<unknown>> => {
     const done = { finishedAtMs: atMs, ownerId: null }
+    const withdrawn = leftOpen
+      ? [runs.cancelNodes(runId, atMs), approvals.cancelAll(runId), timers.cancelAll(runId)]
+      : []
     switch (end._tag) {
       case "Finished":
         return [
-          runs.setStatus(runId, "finished", { ...done, ...(end.outputJson !== null && { outputJson: end.outputJson }) }),
+          ...withdrawn,
+          runs.setStatus(runId, "finished", {
+            ...done,
+            ...(end.outputJson !== null && { outputJson: end.outputJson })
+          }),
           event(runId, "RunFinished", atMs)
         ]
       case "Failed":
         return [
+          ...withdrawn,
           runs.setStatus(runId, "failed", { ...done, error: end.error }),
           event(runId, "RunFailed", atMs, { error: { name: end.error.name, message: end.error.message } })
         ]
       case "Cancelled":
         return [
-          runs.cancelNodes(runId, atMs),
-          approvals.cancelAll(runId),
-          timers.cancelAll(runId),
+          ...withdrawn,
           ...(end.acknowledged ? [event(runId, "RunCancelAcknowledged", atMs)] : [runs.bumpEpoch(runId)]),
           runs.setStatus(runId, "cancelled", done),
           event(runId, "RunCancelled", atMs, { abandoned: !end.acknowledged })
@@ -142,7 +186,9 @@ const make = Effect.gen(function*() {
   const end = (run: ActiveRun, how: Ending) =>
     Effect.gen(function*() {
       const now = yield* Clock.currentTimeMillis
-      yield* persistence.write(Write.all([runs.fence(run.runId, run.epoch), ...ending(run.runId, how, now)]))
+      const leftOpen = run.hasWaited || how._tag === "Cancelled"
+      run.close()
+      yield* persistence.write(Write.all([runs.fence(run.runId, run.epoch), ...ending(run.runId, how, now, leftOpen)]))
       if (run.parentRunId !== null) yield* childEnded(run.runId, run.parentRunId)
     })
 
@@ -153,11 +199,20 @@ const make = Effect.gen(function*() {
   const complete = (node: CompletedNode, also: ReadonlyArray<Write.Write<unknown>>) =>
     Effect.gen(function*() {
       const now = yield* Clock.currentTimeMillis
-      yield* persistence.write(Write.all([...completion(services, node, now), ...also])).pipe(
-        Effect.zipRight(arrive(node.runId, { ...node, state: "finished", attempt: 1, errorJson: null, startedAtMs: now, failedAttempts: 0 })),
-        Effect.catchTag("NodeCompleted", () => Effect.void)
-      )
-    })
+      yield* persistence.write(Write.all([...completion(services, node, now), ...also]))
+      yield* arrive(node.runId, {
+        ...node,
+        state: "finished",
+        attempt: 1,
+        errorJson: null,
+        startedAtMs: now,
+        failedAttempts: 0
+      })
+      return true
+    }).pipe(
+      Effect.catchTags({ NodeCompleted: () => Effect.succeed(false), RunChanged: () => Effect.succeed(false) }),
+      Effect.uninterruptible
+    )
 
   const failure = (run: ActiveRun, cause: Cause.Cause<unknown>): Ending => {
     const { defect, error } = Failure.squash(cause)
@@ -167,7 +222,12 @@ const make = Effect.gen(function*() {
   const outcome = (run: ActiveRun, exit: Exit.Exit<unknown, unknown>): Effect.Effect<Ending> => {
     if (Exit.isFailure(exit)) return Effect.succeed(failure(run, exit.cause))
     return codecOf(schemasOf(run.workflow).success).encode(exit.value).pipe(
-      Effect.map((outputJson): Ending => ({ _tag: "Finished", outputJson })),
+      Effect.flatMap((outputJson) => {
+        const size = outputJson === null ? 0 : Buffer.byteLength(outputJson)
+        return size <= Bounds.outputBytes
+          ? Effect.succeed<Ending>({ _tag: "Finished", outputJson })
+          : new InvalidInput({ field: "result", problem: `has ${size} bytes, at most ${Bounds.outputBytes} are kept` })
+      }),
       Effect.catchAll((error) => Effect.succeed(failure(run, Cause.die(error))))
     )
   }
@@ -178,18 +238,22 @@ const make = Effect.gen(function*() {
       const durable = run.parkedOn.filter((wait) => wait.kind !== "pause")
       const status = run.stop?._tag === "Pause" ? "paused" as const : parkedStatus(durable)
       const now = yield* Clock.currentTimeMillis
+      const again = Effect.sync(() => {
+        run.again = true
+      })
+      run.close()
       yield* persistence.write(Write.all([
         runs.fence(run.runId, run.epoch),
-        ...(status === "paused" ? [] : durable.map((wait) => runs.stillWaiting(run.runId, wait.nodeId, wait.iteration))),
+        runs.mayPark(run.runId, status === "paused"),
+        ...(status === "paused"
+          ? []
+          : durable.map((wait) => runs.stillWaiting(run.runId, wait.nodeId, wait.iteration))),
         runs.setStatus(run.runId, status, {
           ownerId: null,
           ...(status === "paused" && { pauseRequestedAtMs: null, resumesWithoutProgress: 0 as const })
         }),
         event(run.runId, "RunStatusChanged", now, { status })
-      ])).pipe(Effect.catchTag("NodeCompleted", () =>
-        Effect.sync(() => {
-          run.again = true
-        })))
+      ])).pipe(Effect.catchTags({ NodeCompleted: () => again, RunChanged: () => again }))
     })
 
   const hold = (runId: string, epoch: number, why: Hold, type: RunEventType) =>
@@ -221,7 +285,7 @@ const make = Effect.gen(function*() {
       }
       switch (stop._tag) {
         case "Cancel":
-          yield* Scope.close(run.scope, exit ?? Exit.interrupt(run.body!.id()))
+          yield* Scope.close(run.scope, exit ?? Exit.interrupt(FiberId.none))
           return yield* end(run, { _tag: "Cancelled", acknowledged: exit !== undefined })
         case "Park":
         case "Pause":
@@ -244,11 +308,10 @@ const make = Effect.gen(function*() {
       if (run.settling) return Effect.void
       run.settling = true
       return settle(run, exit).pipe(
-        Effect.catchAll((cause) =>
-          Effect.logWarning(`Run ${run.runId} is given up by this process: ${cause.message}`)
-        ),
+        Effect.catchAll((cause) => Effect.logWarning(`Run ${run.runId} is given up by this process: ${cause.message}`)),
         Effect.catchAllDefect((defect) => Effect.logError(`Run ${run.runId}: the engine failed`, Cause.die(defect))),
         Effect.ensuring(Effect.suspend(() => {
+          run.close()
           active.delete(run.runId)
           return run.again && !closing ? Effect.sync(() => resumeLater(run.runId)) : Effect.void
         }))
@@ -281,6 +344,8 @@ const make = Effect.gen(function*() {
   const begin = (run: ActiveRun, { execute }: Definition, payload: object) =>
     Effect.suspend(() => {
       active.set(run.runId, run)
+      // It is `running` in the journal: the next process takes it up.
+      if (closing) return Effect.succeed(undefined)
       const context = Context.add(
         Context.make(WorkflowEngine.WorkflowInstance, run),
         WorkflowEngine.WorkflowEngine,
@@ -289,90 +354,125 @@ const make = Effect.gen(function*() {
       return Effect.suspend(() => execute(payload, run.runId)).pipe(
         Effect.scoped,
         Effect.provide(context),
+        Effect.withClock(run.clockOver(clock)),
         Effect.interruptible,
         Effect.exit,
         Effect.flatMap((exit) => conclude(run, exit)),
         Effect.uninterruptible,
         Effect.forkDaemon,
-        Effect.supervised(run.branches)
+        Effect.supervised(run.branches),
+        // Nothing of whoever starts a run, be it a request or a parent's body, is part of it.
+        Effect.locally(FiberRef.currentSupervisor, Supervisor.none),
+        Effect.locally(FiberRef.currentContext, surroundings)
       )
     }).pipe(Effect.map((body) => {
       run.body = body
+      if (run.stop !== undefined) body?.unsafeInterruptAsFork(FiberId.none)
     }))
 
+  /** A run is registered before the journal says so: whoever finds it there and wants something of it finds it here. */
   const launch = (request: Launch, definition: Definition) =>
     Effect.gen(function*() {
       const { createdAtMs, parentRunId, runId } = request
+      const scope = yield* Scope.make()
+      const run = new ActiveRun({
+        runId,
+        parentRunId,
+        workflow: definition.workflow,
+        scope,
+        services,
+        epoch: 1,
+        lookAt
+      })
+      if (!active.has(runId)) active.set(runId, run)
       yield* persistence.write(Write.all([
         runs.insert({ ...request, ownerId }),
         event(runId, "RunStarted", createdAtMs, { workflow: request.workflow })
-      ]))
-      const scope = yield* Scope.make()
-      const run = new ActiveRun({ runId, parentRunId, workflow: definition.workflow, scope, services, epoch: 1, stored: [], lookAt })
+      ])).pipe(Effect.onError(() => unregister(run)))
       yield* begin(run, definition, request.payload)
     }).pipe(Effect.uninterruptible)
+
+  const unregister = (run: ActiveRun) =>
+    Effect.sync(() => {
+      if (active.get(run.runId) === run) active.delete(run.runId)
+      if (run.again) resumeLater(run.runId)
+    })
 
   const endCancelled = (runId: string) =>
     Effect.gen(function*() {
       const now = yield* Clock.currentTimeMillis
       yield* persistence.write(Write.all([
+        runs.unended(runId),
         runs.bumpEpoch(runId),
-        ...ending(runId, { _tag: "Cancelled", acknowledged: true }, now)
+        ...ending(runId, { _tag: "Cancelled", acknowledged: true }, now, true)
       ]))
       const run = yield* runs.find(runId)
       if (Option.isSome(run) && run.value.parentRunId !== null) yield* childEnded(runId, run.value.parentRunId)
-    })
+    }).pipe(Effect.catchTag("RunChanged", () => Effect.void))
+
+  /** Claims a registered run and starts its body from the journal; what arrives meanwhile is kept by the run. */
+  const open = (run: ActiveRun, found: Definition, input: unknown) =>
+    Effect.gen(function*() {
+      const { runId } = run
+      const now = yield* Clock.currentTimeMillis
+      const [claim] = yield* persistence.write(
+        Write.all([runs.claim(runId, ownerId, now), event(runId, "RunResumed", now)])
+      )
+      run.epoch = claim.epoch
+      if (claim.pauseRequested) run.pauseRequested = true
+      if (claim.resumesWithoutProgress > config.maxResumesWithoutProgress) {
+        const reason = `${claim.resumesWithoutProgress} resumes in a row brought no finished step.`
+        return yield* hold(runId, claim.epoch, { kind: "quarantined", reason }, "RunQuarantined")
+      }
+      const payload = yield* Effect.either(Schema.decodeUnknown(schemasOf(found.workflow).payload)(input))
+      if (Either.isLeft(payload)) {
+        const reason = `The input does not fit the payload schema: ${payload.left.message}`
+        return yield* hold(runId, claim.epoch, { kind: "diverged", reason }, "ReplayDiverged")
+      }
+      run.load(yield* runs.storedNodes(runId))
+      yield* begin(run, found, payload.right)
+    }).pipe(
+      // Somebody cancelled, paused or ended it since it was read.
+      Effect.catchTag("RunChanged", () =>
+        Effect.sync(() => {
+          run.again = true
+        })),
+      Effect.onExit(() => run.body === undefined ? unregister(run) : Effect.void)
+    )
 
   const takeUp = (runId: string) =>
     Effect.gen(function*() {
-      const run = yield* runs.get(runId)
-      if (terminalStatuses.has(run.status) || run.hold !== null || run.status === "paused") return
-      const found = yield* definition(run.workflow)
-      const now = yield* Clock.currentTimeMillis
-      if (run.cancelRequestedAtMs !== null) {
-        return yield* endCancelled(runId)
-      }
-      const [{ epoch, resumesWithoutProgress }] = yield* persistence.write(Write.all([
-        runs.claim(runId, ownerId, now),
-        runs.setStatus(runId, "running"),
-        event(runId, "RunResumed", now)
-      ]))
-      if (resumesWithoutProgress > config.maxResumesWithoutProgress) {
-        const reason = `${resumesWithoutProgress} resumes in a row brought no finished step.`
-        return yield* hold(runId, epoch, { kind: "quarantined", reason }, "RunQuarantined")
-      }
-      const payload = yield* Schema.decodeUnknown(schemasOf(found.workflow).payload)(run.input).pipe(
-        Effect.either
-      )
-      if (payload._tag === "Left") {
-        const reason = `The input does not fit the payload schema: ${payload.left.message}`
-        return yield* hold(runId, epoch, { kind: "diverged", reason }, "ReplayDiverged")
-      }
-      const stored = yield* runs.storedNodes(runId)
+      const row = yield* runs.get(runId)
+      if (terminalStatuses.has(row.status)) return
+      if (row.cancelRequestedAtMs !== null) return yield* endCancelled(runId)
+      if (row.hold !== null || row.status === "paused") return
+      const found = yield* definition(row.workflow)
       const scope = yield* Scope.make()
-      const next = new ActiveRun({ runId, parentRunId: run.parentRunId, workflow: found.workflow, scope, services, epoch, stored, lookAt })
-      next.pauseRequested = run.pauseRequestedAtMs !== null
-      yield* begin(next, found, payload.right)
-    })
+      if (active.has(runId) || closing) return
+      const { parentRunId } = row
+      const run = new ActiveRun({ runId, parentRunId, workflow: found.workflow, scope, services, epoch: 0, lookAt })
+      active.set(runId, run)
+      yield* open(run, found, row.input)
+    }).pipe(Effect.uninterruptible)
 
   const resume = (
     runId: string
   ): Effect.Effect<void, RunStore.RunNotFound | WorkflowNotFound | RunStore.StaleEpoch | PersistenceError> =>
     Effect.suspend(() => {
       const running = active.get(runId)
-      if (running !== undefined) {
-        running.again = true
-        return Effect.void
-      }
-      if (starting.has(runId) || closing) return Effect.void
-      starting.add(runId)
-      return Effect.ensuring(takeUp(runId), Effect.sync(() => starting.delete(runId)))
+      if (running === undefined) return closing ? Effect.void : takeUp(runId)
+      if (running.stop !== undefined || running.settling) running.again = true
+      return Effect.void
     })
 
   const resumeLater = (runId: string): void => {
     if (closing) return
-    fork(Effect.catchAll(resume(runId), (cause) =>
-      Effect.logWarning(`Run ${runId} could not be taken up: ${cause.message}`)))
+    fork(
+      Effect.catchAll(
+        resume(runId),
+        (cause) => Effect.logWarning(`Run ${runId} could not be taken up: ${cause.message}`)
+      )
+    )
   }
 
   const arrive = (runId: string, node: RunStore.StoredNode): Effect.Effect<void> =>
@@ -401,7 +501,7 @@ const make = Effect.gen(function*() {
       return yield* Effect.ensuring(
         Effect.gen(function*() {
           const executing = active.get(runId)
-          if (executing === undefined || executing.settling) {
+          if (executing?.body === undefined || executing.settling) {
             const run = yield* runs.get(runId)
             if (terminalStatuses.has(run.status)) return run
           }
@@ -421,9 +521,10 @@ const make = Effect.gen(function*() {
         : Failure.reviveRecord(run.runId, run.error, schemasOf(workflow).error)
       return Effect.succeed(Either.isRight(revived) ? Exit.fail(revived.right) : Exit.die(revived.left))
     }
-    return Effect.exit(Effect.orDie(
-      Schema.decodeUnknown(schemasOf(workflow).success)(run.output ?? undefined)
-    ))
+    const decode = Schema.decodeUnknown(schemasOf(workflow).success)
+    // No result is stored as null too.
+    const decoded = decode(run.output)
+    return Effect.exit(Effect.orDie(run.output === null ? Effect.orElse(decode(undefined), () => decoded) : decoded))
   }
 
   const engine = makeWorkflowEngine({
@@ -456,33 +557,51 @@ const make = Effect.gen(function*() {
         Option.isSome(run) && terminalStatuses.has(run.value.status)
           ? exitOf(workflow, run.value)
           : Effect.succeed(undefined)),
-    interrupt: (runId) => Effect.sync(() => stop(runId, { _tag: "Cancel" })),
+    interrupt: (runId) => Effect.ignore(cancel(runId, systemActor, () => [])),
+    isStopping: (runId) => active.get(runId)?.stop !== undefined,
     resume: (runId) => Effect.sync(() => resumeLater(runId))
   })
 
-  const stop = (runId: string, why: Stop): boolean => {
-    const run = active.get(runId)
-    if (run === undefined) return false
-    run.requestStop(why)
-    if (why._tag === "Cancel") {
-      fork(Effect.zipRight(Effect.sleep(config.cancelGrace), Effect.uninterruptible(conclude(run, undefined))))
-    }
-    return true
-  }
+  const cancel = (
+    runId: string,
+    by: Actor,
+    also: (runId: string, atMs: number) => ReadonlyArray<Write.Write<unknown>>
+  ): Effect.Effect<boolean, RunStore.RunChanged | PersistenceError> =>
+    Effect.gen(function*() {
+      const now = yield* Clock.currentTimeMillis
+      yield* persistence.write(Write.all([
+        runs.requestCancel(runId, now),
+        event(runId, "RunCancelRequested", now, { by: actorName(by) }),
+        ...also(runId, now)
+      ]))
+      const run = active.get(runId)
+      if (run === undefined) {
+        yield* endCancelled(runId)
+      } else {
+        run.requestStop({ _tag: "Cancel" })
+        fork(Effect.zipRight(Effect.sleep(config.cancelGrace), Effect.uninterruptible(conclude(run, undefined))))
+      }
+      for (const child of yield* runs.list({ parentRunId: runId, limit: Bounds.pageRows })) {
+        if (!terminalStatuses.has(child.status)) yield* Effect.ignore(cancel(child.runId, by, also))
+      }
+      return run !== undefined
+    })
 
   const lookAfter = Effect.gen(function*() {
     const now = yield* Clock.currentTimeMillis
     yield* persistence.write(runs.touchOwned(ownerId, now))
     for (const runId of yield* runs.idsByStatus(["running"])) {
-      if (active.has(runId) || starting.has(runId)) continue
-      yield* resume(runId).pipe(
-        Effect.catchTags({
-          WorkflowNotFound: ({ workflow }) =>
-            Effect.logWarning(`Run ${runId} waits: workflow ${workflow} is not loaded.`),
-          RunNotFound: () => Effect.void,
-          StaleEpoch: () => Effect.void
-        })
-      )
+      if (active.has(runId)) continue
+      // One run that cannot be taken up is no reason to leave the others alone.
+      yield* Effect.catchAllCause(resume(runId), (cause) => {
+        const missed = Cause.failureOption(cause)
+        if (Option.isNone(missed) || missed.value._tag !== "WorkflowNotFound") {
+          return Effect.logWarning(`Run ${runId} could not be taken up.`, cause)
+        }
+        if (missing.has(runId)) return Effect.void
+        missing.add(runId)
+        return Effect.logWarning(`Run ${runId} waits: workflow ${missed.value.workflow} is not loaded.`)
+      })
     }
     // A branch that was busy outside of any step may have fallen silent without a sign.
     for (const run of active.values()) if (run.waiters.size > 0) lookAt(run)
@@ -508,15 +627,14 @@ const make = Effect.gen(function*() {
       resume,
       arrive,
       complete,
-      isActive: (runId) => active.has(runId) || starting.has(runId),
-      stop,
+      isActive: (runId) => active.has(runId),
+      cancel,
       holdSteps: (runId) => {
         const run = active.get(runId)
         if (run !== undefined) run.pauseRequested = true
         return run !== undefined
       },
       releaseSteps: (runId) => active.get(runId)?.releaseSteps(),
-      endCancelled,
       awaitEnd,
       lookAfter,
       timersChanged

@@ -1,7 +1,15 @@
 import { WorkflowEngine } from "@effect/workflow"
 import { Cause, Clock, Context, Duration, Effect, Either, Exit, Schema } from "effect"
 import type { RunStore } from "../journal/index.ts"
-import { Bounds, type FailureRecord, Iteration, NodeId, nodeKey, type NodeKind, type RunEventType } from "../model/index.ts"
+import {
+  Bounds,
+  type FailureRecord,
+  Iteration,
+  NodeId,
+  nodeKey,
+  type NodeKind,
+  type RunEventType
+} from "../model/index.ts"
 import type { Persistence, PersistenceError, Write } from "../persistence/index.ts"
 import { ActiveRun } from "./internal/ActiveRun.ts"
 import { type Codec, codecOf } from "./internal/Codec.ts"
@@ -109,9 +117,8 @@ const nextTurn = Effect.async<void>((resume) => {
 /** A pause that was asked for holds every step that has not started. */
 const holdWhilePaused = (run: ActiveRun, nodeId: string, iteration: number): Effect.Effect<void> =>
   Effect.suspend(() =>
-    run.pauseRequested ? Effect.asVoid(Effect.flatten(run.wait(nodeId, iteration, "pause"))) : Effect.void
+    run.pauseRequested ? Effect.asVoid(run.wait(nodeId, iteration, "pause", Effect.void)) : Effect.void
   )
-
 
 /**
  * Executes a durable step, or returns what the journal has of it.
@@ -143,7 +150,9 @@ const noUnits: ReadonlyArray<Write.Write<unknown>> = []
 
 /** The time of the fiber's clock, in one operation. */
 const withNow = <A, E, R>(f: (nowMs: number) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.withFiberRuntime((fiber) => f(Context.get(fiber.currentDefaultServices, Clock.Clock).unsafeCurrentTimeMillis()))
+  Effect.withFiberRuntime((fiber) =>
+    f(Context.get(fiber.currentDefaultServices, Clock.Clock).unsafeCurrentTimeMillis())
+  )
 
 class Execution<A, I, E, EI, X, R> {
   readonly active: ActiveRun
@@ -186,8 +195,11 @@ class Execution<A, I, E, EI, X, R> {
     }
     switch (stored.state) {
       case "finished":
-        return Effect.catchAll(this.codec.decode(stored.outputJson), (error) =>
-          this.active.diverge(this.options.id, `The stored result does not fit the output schema: ${error.message}`))
+        return Effect.catchAll(
+          this.codec.decode(stored.outputJson),
+          (error) =>
+            this.active.diverge(this.options.id, `The stored result does not fit the output schema: ${error.message}`)
+        )
       case "failed": {
         const revived = Failure.revive(this.options.id, stored.errorJson, this.options.error)
         return Either.isRight(revived) ? Effect.fail(revived.right) : Effect.die(revived.left)
@@ -195,14 +207,19 @@ class Execution<A, I, E, EI, X, R> {
       case "in-progress":
         // Attempts that failed are known to have failed; the one that nothing is known of is the last.
         return this.options.atMostOnce === true && stored.failedAttempts < stored.attempt
-          ? this.conclude(stored.attempt, stored.startedAtMs ?? 0, Cause.fail(
-            new TaskFailed({
-              nodeId: this.options.id,
-              reason: "OutcomeUnknown",
-              cause: "ProcessDied",
-              detail: "The process died while the task executed; it must not be executed twice."
-            })
-          ), [])
+          ? this.conclude(
+            stored.attempt,
+            stored.startedAtMs ?? 0,
+            Cause.fail(
+              new TaskFailed({
+                nodeId: this.options.id,
+                reason: "OutcomeUnknown",
+                cause: "ProcessDied",
+                detail: "The process died while the task executed; it must not be executed twice."
+              })
+            ),
+            []
+          )
           : this.execute(stored.attempt + 1)
       default:
         return this.execute(stored.attempt + 1)
@@ -376,12 +393,21 @@ class Execution<A, I, E, EI, X, R> {
   ): Effect.Effect<A, E, R> {
     if (Exit.isSuccess(exit)) {
       return Effect.matchEffect(this.codec.encode(exit.value), {
-        onFailure: (error) => this.conclude(attempt, startedAtMs, Cause.fail(this.unfit("OutputInvalid", error.message)), before),
+        onFailure: (error) =>
+          this.conclude(attempt, startedAtMs, Cause.fail(this.unfit("OutputInvalid", error.message)), before),
         onSuccess: (text) => {
           if (text !== null && text.length * 3 > Bounds.outputBytes && Buffer.byteLength(text) > Bounds.outputBytes) {
-            return this.conclude(attempt, startedAtMs, Cause.fail(
-              this.unfit("OutputTooLarge", `The output has ${Buffer.byteLength(text)} bytes, at most ${Bounds.outputBytes} are kept.`)
-            ), before)
+            return this.conclude(
+              attempt,
+              startedAtMs,
+              Cause.fail(
+                this.unfit(
+                  "OutputTooLarge",
+                  `The output has ${Buffer.byteLength(text)} bytes, at most ${Bounds.outputBytes} are kept.`
+                )
+              ),
+              before
+            )
           }
           return this.finish(attempt, startedAtMs, text, before)
         }
@@ -424,7 +450,8 @@ class Execution<A, I, E, EI, X, R> {
         ], now),
         // The body sees what a replay would see.
         Effect.suspend(() => this.leave(Effect.orDie(this.codec.decode(outputJson))))
-      ))
+      )
+    )
   }
 
   private interrupted(
@@ -445,7 +472,8 @@ class Execution<A, I, E, EI, X, R> {
           this.event("NodeCancelled", attempt, now)
         ], now),
         Effect.suspend(() => this.leave(Effect.failCause(cause)))
-      ))
+      )
+    )
   }
 
   private retry(
@@ -471,7 +499,8 @@ class Execution<A, I, E, EI, X, R> {
           this.event("NodeRetrying", attempt + 1, now, { error: publicFailure(failure), retryAtMs: now + pause })
         ]),
         Effect.suspend(() => this.leave(restore(Effect.zipRight(Effect.sleep(pause), this.execute(attempt + 1)))))
-      ))
+      )
+    )
   }
 
   private lostHeartbeat(error: unknown, attempt: number, now: number) {
@@ -510,7 +539,8 @@ class Execution<A, I, E, EI, X, R> {
           this.event("NodeFailed", attempt, now, { error: publicFailure(failure) })
         ], now),
         Effect.suspend(() => this.leave(raised))
-      ))
+      )
+    )
   }
 }
 
@@ -533,7 +563,6 @@ class LazyAbort {
     this.controller?.abort()
   }
 }
-
 
 /**
  * A node of the tree for the steps of `body`. It has no result of its own: on a replay the body is executed again and its

@@ -1,8 +1,9 @@
 import { Clock, Effect, Layer, Schedule } from "effect"
 import { Journal } from "../journal/index.ts"
+import { Persistence } from "../persistence/index.ts"
 import { EngineConfig } from "./EngineConfig.ts"
 import { Runner } from "./Runner.ts"
-import { TimerStore } from "./TimerStore.ts"
+import { type Timer, TimerStore } from "./TimerStore.ts"
 
 /** Timers fired in one go. */
 const timerBatch = 256
@@ -15,23 +16,29 @@ const make = Effect.gen(function*() {
   const runner = yield* Runner
   const timers = yield* TimerStore
   const journal = yield* Journal.Journal
+  const persistence = yield* Persistence.Persistence
 
   const fireTimers = Effect.gen(function*() {
     runner.timersChanged.unsafeClose()
     const next = yield* timers.next(timerBatch)
     const now = yield* Clock.currentTimeMillis
     const due = next.filter(({ firesAtMs }) => firesAtMs <= now)
-    yield* Effect.forEach(due, (timer) =>
-      runner.complete({ ...timer, kind: "timer", outputJson: timerExit }, [
-        timers.remove(timer),
-        journal.append({
-          runId: timer.runId,
-          type: "TimerFired",
-          timestampMs: now,
-          nodeId: timer.nodeId,
-          iteration: timer.iteration
-        })
-      ]), { concurrency: "unbounded", discard: true })
+    const fire = (timer: Timer) =>
+      Effect.flatMap(
+        runner.complete({ ...timer, kind: "timer", outputJson: timerExit }, [
+          timers.remove(timer),
+          journal.append({
+            runId: timer.runId,
+            type: "TimerFired",
+            timestampMs: now,
+            nodeId: timer.nodeId,
+            iteration: timer.iteration
+          })
+        ]),
+        // Nobody waits for it any more.
+        (fired) => fired ? Effect.void : persistence.write(timers.remove(timer))
+      )
+    yield* Effect.forEach(due, fire, { concurrency: "unbounded", discard: true })
     if (due.length === timerBatch) return
     const upcoming = next[due.length]
     const wait = upcoming === undefined

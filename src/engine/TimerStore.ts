@@ -15,8 +15,8 @@ export interface Timer {
 export class TimerStore extends Context.Tag("smithers-orchestrator/engine/TimerStore")<
   TimerStore,
   {
-    readonly create: (timer: Timer) => Write.Write<void>
-    readonly remove: (timer: Timer) => Write.Write<number>
+    readonly create: (timer: Timer) => Write.Write<unknown>
+    readonly remove: (timer: Omit<Timer, "firesAtMs">) => Write.Write<number>
     readonly cancelAll: (runId: string) => Write.Write<number>
     /** The earliest one of a run. */
     readonly ofRun: (runId: string) => Effect.Effect<Timer | undefined, PersistenceError>
@@ -58,7 +58,7 @@ const make = Effect.gen(function*() {
         `INSERT INTO _smithers_timers (run_id, node_id, iteration, fires_at_ms) VALUES (?, ?, ?, ?)
           ON CONFLICT (run_id, node_id, iteration) DO NOTHING`,
         [timer.runId, timer.nodeId, timer.iteration, timer.firesAtMs]
-      ).pipe(Write.map(() => undefined)),
+      ),
     remove: (timer) =>
       Write.run(
         "DELETE FROM _smithers_timers WHERE run_id = ? AND node_id = ? AND iteration = ?",

@@ -9,7 +9,7 @@ import {
   Node,
   type NodeKind,
   type NodeState,
-  Run,
+  type Run,
   type RunStatus,
   StartedBy
 } from "../model/index.ts"
@@ -40,6 +40,13 @@ export class RunExists extends Schema.TaggedError<RunExists>()("RunExists", { ru
   }
 }
 
+/** The run is no longer in the state that the change started from; nothing was written. */
+export class RunChanged extends Schema.TaggedError<RunChanged>()("RunChanged", { runId: Schema.String }) {
+  override get message(): string {
+    return `Run ${this.runId} has changed meanwhile`
+  }
+}
+
 /** The node has its result already. */
 export class NodeCompleted extends Schema.TaggedError<NodeCompleted>()("NodeCompleted", {
   runId: Schema.String,
@@ -63,6 +70,14 @@ export interface NewRun {
   readonly moduleRevision: string | null
   readonly ownerId: string
   readonly createdAtMs: number
+}
+
+/** What an owner learns when it takes a run. */
+export interface Claim {
+  readonly epoch: number
+  /** Resumes in a row that brought no progress, this one included. */
+  readonly resumesWithoutProgress: number
+  readonly pauseRequested: boolean
 }
 
 /** A node as it stands when its state changes. */
@@ -131,15 +146,17 @@ export class RunStore extends Context.Tag("smithers-orchestrator/journal/RunStor
   RunStore,
   {
     /** A new running run under epoch 1. */
-    readonly insert: (run: NewRun) => Write.Write<void, RunExists>
+    readonly insert: (run: NewRun) => Write.Write<unknown, RunExists>
     /** Fails `StaleEpoch` unless the run is owned under this epoch. */
-    readonly fence: (runId: string, epoch: number) => Write.Write<void, StaleEpoch>
-    /** Makes `ownerId` the owner under the next epoch; answers the epoch and the resumes that brought no progress. */
-    readonly claim: (
-      runId: string,
-      ownerId: string,
-      atMs: number
-    ) => Write.Write<{ readonly epoch: number; readonly resumesWithoutProgress: number }, RunNotFound>
+    readonly fence: (runId: string, epoch: number) => Write.Write<unknown, StaleEpoch>
+    /** Passes when the run has this status. */
+    readonly inStatus: (runId: string, status: RunStatus) => Write.Write<unknown, RunChanged>
+    /** Passes when the run has not ended. */
+    readonly unended: (runId: string) => Write.Write<unknown, RunChanged>
+    /** Passes when nobody asked to cancel the run, and, if it is to pause, the request to pause still stands. */
+    readonly mayPark: (runId: string, paused: boolean) => Write.Write<unknown, RunChanged>
+    /** Makes a run that is to go on running, and `ownerId` its owner under the next epoch. */
+    readonly claim: (runId: string, ownerId: string, atMs: number) => Write.Write<Claim, RunChanged>
     readonly setStatus: (
       runId: string,
       status: RunStatus,
@@ -154,20 +171,22 @@ export class RunStore extends Context.Tag("smithers-orchestrator/journal/RunStor
         readonly pauseRequestedAtMs?: null
         readonly cancelRequestedAtMs?: null
       }
-    ) => Write.Write<void>
-    readonly noteProgress: (runId: string, atMs: number) => Write.Write<void>
-    /** Fails with `otherwise` when the run has ended. */
-    readonly requestCancel: <E>(runId: string, atMs: number, otherwise: () => E) => Write.Write<void, E>
+    ) => Write.Write<unknown>
+    readonly noteProgress: (runId: string, atMs: number) => Write.Write<unknown>
+    /** A parked run is running again with it, so that whoever looks after runs finds it. */
+    readonly requestCancel: (runId: string, atMs: number) => Write.Write<unknown, RunChanged>
     readonly requestPause: (runId: string, atMs: number | null) => Write.Write<number>
     /** Removes the run and, by cascade, everything that hangs on it. */
     readonly remove: (runId: string) => Write.Write<number>
-    readonly putNode: (node: NodeRecord) => Write.Write<void>
+    readonly putNode: (node: NodeRecord) => Write.Write<unknown>
     /** Makes a node wait, unless what it waits for has come already. */
-    readonly openNode: (node: NodeRecord) => Write.Write<void, NodeCompleted>
+    readonly openNode: (node: NodeRecord) => Write.Write<unknown, NodeCompleted>
     /** Gives a node its result once, whether it waits for it yet or not. */
-    readonly completeNode: (node: NodeRecord) => Write.Write<void, NodeCompleted>
+    readonly completeNode: (node: NodeRecord) => Write.Write<unknown, NodeCompleted>
     /** Passes when the node still waits; fails with `NodeCompleted` otherwise. */
-    readonly stillWaiting: (runId: string, nodeId: string, iteration: number) => Write.Write<void, NodeCompleted>
+    readonly stillWaiting: (runId: string, nodeId: string, iteration: number) => Write.Write<unknown, NodeCompleted>
+    /** Ends a wait that the run itself gave up. */
+    readonly withdrawNode: (runId: string, nodeId: string, iteration: number, atMs: number) => Write.Write<number>
     /** Ends every node that is executing or waiting. */
     readonly cancelNodes: (runId: string, atMs: number) => Write.Write<number>
     /** Makes a failed or cancelled node pending again. */
@@ -180,11 +199,11 @@ export class RunStore extends Context.Tag("smithers-orchestrator/journal/RunStor
     readonly releaseOwner: (ownerId: string) => Write.Write<number>
     readonly touchOwned: (ownerId: string, atMs: number) => Write.Write<number>
     /** Recorded when an attempt ends; one that executes is known by its node's row. */
-    readonly putAttempt: (attempt: AttemptRecord) => Write.Write<void>
+    readonly putAttempt: (attempt: AttemptRecord) => Write.Write<unknown>
     readonly heartbeat: (
       attempt: Pick<AttemptRecord, "runId" | "nodeId" | "iteration" | "attempt" | "startedAtMs">,
       atMs: number
-    ) => Write.Write<void>
+    ) => Write.Write<unknown>
 
     readonly find: (runId: string) => Effect.Effect<Option.Option<Run>, PersistenceError>
     readonly get: (runId: string) => Effect.Effect<Run, RunNotFound | PersistenceError>
@@ -250,7 +269,8 @@ const nodeColumns = `run_id AS "runId", node_id AS "nodeId", iteration, kind, la
 
 const findText = `SELECT ${runColumns} FROM _smithers_runs WHERE run_id = ?`
 const findByKeyText = `SELECT ${runColumns} FROM _smithers_runs WHERE workflow = ? AND idempotency_key = ?`
-const summaryText = "SELECT state, COUNT(*) AS count FROM _smithers_nodes WHERE run_id = ? GROUP BY state ORDER BY state"
+const summaryText =
+  "SELECT state, COUNT(*) AS count FROM _smithers_nodes WHERE run_id = ? GROUP BY state ORDER BY state"
 
 const decodeInput = Schema.decodeUnknownSync(Unknown)
 const decodeError = Schema.decodeUnknownSync(json(FailureRecord))
@@ -292,7 +312,8 @@ const insertText = `INSERT INTO _smithers_runs (run_id, parent_run_id, workflow,
   VALUES (?, ?, ?, 'running', ?, ?, ?, ?, ?, ?, 1, ?, ?, ?)
   ON CONFLICT DO NOTHING`
 
-const putNodeText = `INSERT INTO _smithers_nodes (run_id, node_id, iteration, ordinal, kind, label, parent_node_id, state,
+const putNodeText =
+  `INSERT INTO _smithers_nodes (run_id, node_id, iteration, ordinal, kind, label, parent_node_id, state,
     attempt, output_json, error_json, started_at_ms, finished_at_ms, updated_at_ms)
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
   ON CONFLICT (run_id, node_id, iteration) DO UPDATE SET kind = excluded.kind, label = excluded.label,
@@ -306,16 +327,13 @@ const putAttemptText = `INSERT INTO _smithers_attempts (run_id, node_id, iterati
   ON CONFLICT (run_id, node_id, iteration, attempt) DO UPDATE SET state = excluded.state,
     error_json = excluded.error_json, finished_at_ms = excluded.finished_at_ms`
 
-const upsertNode = (guard: string) =>
+const unfinishedNodeText =
   `INSERT INTO _smithers_nodes (run_id, node_id, iteration, ordinal, kind, label, parent_node_id, state, attempt,
     output_json, error_json, started_at_ms, finished_at_ms, updated_at_ms)
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
   ON CONFLICT (run_id, node_id, iteration) DO UPDATE SET state = excluded.state, output_json = excluded.output_json,
     error_json = excluded.error_json, finished_at_ms = excluded.finished_at_ms, updated_at_ms = excluded.updated_at_ms
-  WHERE ${guard}`
-
-const openNodeText = upsertNode("_smithers_nodes.state <> 'finished'")
-const completeNodeText = upsertNode("_smithers_nodes.state LIKE 'waiting-%'")
+  WHERE _smithers_nodes.state <> 'finished'`
 
 const waitingStatuses = "('waiting-approval', 'waiting-event', 'waiting-timer', 'waiting-quota')"
 
@@ -358,7 +376,9 @@ const make = Effect.gen(function*() {
     Request: Schema.Array(Schema.String),
     Result: Schema.Struct({ runId: Schema.String }),
     execute: (statuses) =>
-      sql`SELECT run_id AS "runId" FROM _smithers_runs WHERE ${sql.in("status", statuses)} ORDER BY created_at_ms, run_id`
+      sql`SELECT run_id AS "runId" FROM _smithers_runs WHERE ${
+        sql.in("status", statuses)
+      } ORDER BY created_at_ms, run_id`
   })
   const selectWaiting = SqlSchema.findOne({
     Request: Schema.String,
@@ -422,23 +442,45 @@ const make = Effect.gen(function*() {
         run.createdAtMs,
         run.createdAtMs,
         run.createdAtMs
-      ], () => new RunExists({ runId: run.runId })).pipe(Write.map(() => undefined)),
+      ], () => new RunExists({ runId: run.runId })),
     fence: (runId, epoch) =>
       Write.guard(
         "SELECT 1 FROM _smithers_runs WHERE run_id = ? AND epoch = ?",
         [runId, epoch],
         () => new StaleEpoch({ runId, epoch })
-      ).pipe(Write.map(() => undefined)),
+      ),
+    inStatus: (runId, status) =>
+      Write.guard(
+        "SELECT 1 FROM _smithers_runs WHERE run_id = ? AND status = ?",
+        [runId, status],
+        () => new RunChanged({ runId })
+      ),
+    unended: (runId) =>
+      Write.guard(
+        "SELECT 1 FROM _smithers_runs WHERE run_id = ? AND finished_at_ms IS NULL",
+        [runId],
+        () => new RunChanged({ runId })
+      ),
+    mayPark: (runId, paused) =>
+      Write.guard(
+        `SELECT 1 FROM _smithers_runs WHERE run_id = ? AND cancel_requested_at_ms IS NULL
+          AND (? = 0 OR pause_requested_at_ms IS NOT NULL)`,
+        [runId, paused ? 1 : 0],
+        () => new RunChanged({ runId })
+      ),
     claim: (runId, ownerId, atMs) =>
       Write.guard(
-        `UPDATE _smithers_runs SET owner_id = ?, epoch = epoch + 1, heartbeat_at_ms = ?,
+        `UPDATE _smithers_runs SET status = 'running', owner_id = ?, epoch = epoch + 1, heartbeat_at_ms = ?,
           resumes_without_progress = resumes_without_progress + 1
-         WHERE run_id = ? RETURNING epoch, resumes_without_progress`,
+         WHERE run_id = ? AND finished_at_ms IS NULL AND cancel_requested_at_ms IS NULL AND hold_json IS NULL
+          AND status <> 'paused'
+         RETURNING epoch, resumes_without_progress, pause_requested_at_ms`,
         [ownerId, atMs, runId],
-        () => new RunNotFound({ runId })
-      ).pipe(Write.map((row) => ({
+        () => new RunChanged({ runId })
+      ).pipe(Write.map((row): Claim => ({
         epoch: row!["epoch"] as number,
-        resumesWithoutProgress: row!["resumes_without_progress"] as number
+        resumesWithoutProgress: row!["resumes_without_progress"] as number,
+        pauseRequested: row!["pause_requested_at_ms"] !== null
       }))),
     setStatus: (runId, status, changes = {}) => {
       const sets = ["status = ?"]
@@ -464,28 +506,32 @@ const make = Effect.gen(function*() {
       Write.run(
         "UPDATE _smithers_runs SET heartbeat_at_ms = ?, resumes_without_progress = 0 WHERE run_id = ?",
         [atMs, runId]
-      ).pipe(Write.map(() => undefined)),
-    requestCancel: (runId, atMs, otherwise) =>
+      ),
+    requestCancel: (runId, atMs) =>
       Write.guard(
-        `UPDATE _smithers_runs SET cancel_requested_at_ms = COALESCE(cancel_requested_at_ms, ?)
+        `UPDATE _smithers_runs SET status = 'running', cancel_requested_at_ms = COALESCE(cancel_requested_at_ms, ?)
           WHERE run_id = ? AND finished_at_ms IS NULL`,
         [atMs, runId],
-        otherwise
-      ).pipe(Write.map(() => undefined)),
+        () => new RunChanged({ runId })
+      ),
     requestPause: (runId, atMs) =>
       Write.run("UPDATE _smithers_runs SET pause_requested_at_ms = ? WHERE run_id = ?", [atMs, runId]),
     remove: (runId) => Write.run("DELETE FROM _smithers_runs WHERE run_id = ?", [runId]),
-    putNode: (node) => Write.run(putNodeText, nodeParams(node)).pipe(Write.map(() => undefined)),
-    openNode: (node) =>
-      Write.guard(openNodeText, nodeParams(node), () => new NodeCompleted(node)).pipe(Write.map(() => undefined)),
-    completeNode: (node) =>
-      Write.guard(completeNodeText, nodeParams(node), () => new NodeCompleted(node)).pipe(Write.map(() => undefined)),
+    putNode: (node) => Write.run(putNodeText, nodeParams(node)),
+    openNode: (node) => Write.guard(unfinishedNodeText, nodeParams(node), () => new NodeCompleted(node)),
+    completeNode: (node) => Write.guard(unfinishedNodeText, nodeParams(node), () => new NodeCompleted(node)),
     stillWaiting: (runId, nodeId, iteration) =>
       Write.guard(
         `SELECT 1 FROM _smithers_nodes WHERE run_id = ? AND node_id = ? AND iteration = ? AND state LIKE 'waiting-%'`,
         [runId, nodeId, iteration],
         () => new NodeCompleted({ runId, nodeId, iteration })
-      ).pipe(Write.map(() => undefined)),
+      ),
+    withdrawNode: (runId, nodeId, iteration, atMs) =>
+      Write.run(
+        `UPDATE _smithers_nodes SET state = 'cancelled', finished_at_ms = ?, updated_at_ms = ?
+          WHERE run_id = ? AND node_id = ? AND iteration = ? AND state LIKE 'waiting-%'`,
+        [atMs, atMs, runId, nodeId, iteration]
+      ),
     cancelNodes: (runId, atMs) =>
       Write.run(
         `UPDATE _smithers_nodes SET state = 'cancelled', finished_at_ms = ?, updated_at_ms = ?
@@ -527,14 +573,14 @@ const make = Effect.gen(function*() {
         attempt.error === null ? null : encodeFailure(attempt.error),
         attempt.startedAtMs,
         attempt.finishedAtMs
-      ]).pipe(Write.map(() => undefined)),
+      ]),
     heartbeat: (attempt, atMs) =>
       Write.run(
         `INSERT INTO _smithers_attempts (run_id, node_id, iteration, attempt, state, started_at_ms, heartbeat_at_ms)
           VALUES (?, ?, ?, ?, 'in-progress', ?, ?)
           ON CONFLICT (run_id, node_id, iteration, attempt) DO UPDATE SET heartbeat_at_ms = excluded.heartbeat_at_ms`,
         [attempt.runId, attempt.nodeId, attempt.iteration, attempt.attempt, attempt.startedAtMs, atMs]
-      ).pipe(Write.map(() => undefined)),
+      ),
     find,
     get: (runId) =>
       Effect.flatMap(

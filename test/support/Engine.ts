@@ -1,5 +1,5 @@
 import { type Workflow as Definition, WorkflowEngine } from "@effect/workflow"
-import { Cause, Context, Deferred, Effect, Layer, Schema, Scope } from "effect"
+import { Cause, Context, Deferred, Effect, FiberId, Layer, Schema, Scope } from "effect"
 import { Audit } from "../../src/audit/index.ts"
 import { ApprovalStore, Engine, EngineConfig, Runner, Supervisor, TimerStore } from "../../src/engine/index.ts"
 import { Journal, RunStore } from "../../src/journal/index.ts"
@@ -49,7 +49,7 @@ export const lineTo = (real: Persistence.Persistence["Type"]) => {
     Effect.suspend(() => {
       if (dead) return Effect.never
       if (held === undefined || !statementsOf(unit).includes(held.text)) return on
-      const released = Deferred.unsafeMake<void>(Deferred.unsafeMake(undefined as never).blockingOn)
+      const released = Deferred.unsafeMake<void>(FiberId.none)
       const { reached } = held
       held = undefined
       return Effect.zipRight(
@@ -62,11 +62,11 @@ export const lineTo = (real: Persistence.Persistence["Type"]) => {
   const persistence: Persistence.Persistence["Type"] = {
     ...real,
     write: (unit) => Effect.uninterruptible(cut(pass(unit, real.write(unit)))),
-    submit: (unit) =>
+    submit: (make) =>
       Effect.suspend(() =>
         dead
           ? Effect.succeed({ answer: Effect.never, withdraw: () => false })
-          : Effect.map(real.submit(unit), ({ answer, withdraw }) => ({ answer: cut(answer), withdraw }))
+          : Effect.map(real.submit(make), (unit) => ({ answer: cut(unit.answer), withdraw: () => unit.withdraw() }))
       )
   }
   const line: Line = {
@@ -75,7 +75,7 @@ export const lineTo = (real: Persistence.Persistence["Type"]) => {
     },
     hold: (text) =>
       Effect.suspend(() => {
-        const reached = Deferred.unsafeMake<Effect.Effect<void>>(Deferred.unsafeMake(undefined as never).blockingOn)
+        const reached = Deferred.unsafeMake<Effect.Effect<void>>(FiberId.none)
         held = { text, reached }
         return Deferred.await(reached)
       })

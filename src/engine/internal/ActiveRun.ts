@@ -1,6 +1,21 @@
 import type { Workflow } from "@effect/workflow"
 import type { WorkflowEngine } from "@effect/workflow"
-import { type Cause, type Context, Deferred, Effect, type Exit, Fiber, FiberId, FiberStatus, type Option, RuntimeFlags, type Scope, Supervisor } from "effect"
+import {
+  type Cause,
+  type Clock,
+  type Context,
+  Deferred,
+  type Duration,
+  Effect,
+  type Exit,
+  Fiber,
+  FiberId,
+  FiberStatus,
+  type Option,
+  RuntimeFlags,
+  type Scope,
+  Supervisor
+} from "effect"
 import type { Journal, RunStore } from "../../journal/index.ts"
 import { nodeKey } from "../../model/index.ts"
 import { type Persistence, type PersistenceError, Write } from "../../persistence/index.ts"
@@ -54,6 +69,8 @@ interface Waiter extends Wait {
 class Branches extends Supervisor.AbstractSupervisor<void> {
   override readonly value = Effect.void
   private readonly onIdle: () => void
+  /** Grows with every fiber that starts or ends. */
+  changes = 0
   readonly live = new Map<
     Fiber.RuntimeFiber<unknown, unknown>,
     { readonly parent: Fiber.RuntimeFiber<unknown, unknown> | undefined; children: number }
@@ -70,6 +87,7 @@ class Branches extends Supervisor.AbstractSupervisor<void> {
     parent: Option.Option<Fiber.RuntimeFiber<unknown, unknown>>,
     fiber: Fiber.RuntimeFiber<A, E>
   ): void {
+    this.changes++
     const parentFiber = parent._tag === "Some" ? parent.value : undefined
     this.live.set(fiber, { parent: parentFiber, children: 0 })
     const entry = parentFiber && this.live.get(parentFiber)
@@ -77,6 +95,7 @@ class Branches extends Supervisor.AbstractSupervisor<void> {
   }
 
   override onEnd<A, E>(_exit: Exit.Exit<A, E>, fiber: Fiber.RuntimeFiber<A, E>): void {
+    this.changes++
     const parent = this.live.get(fiber)?.parent
     this.live.delete(fiber)
     const entry = parent && this.live.get(parent)
@@ -98,9 +117,12 @@ export class ActiveRun {
   readonly workflow: Workflow.Any
   readonly scope: Scope.CloseableScope
   readonly services: RunServices
-  readonly epoch: number
+  /** Under which the run is owned; 0 until it is claimed. */
+  epoch: number
   /** What the journal has of earlier executions, and of this one as it goes on. */
-  readonly stored: Map<string, RunStore.StoredNode>
+  readonly stored = new Map<string, RunStore.StoredNode>()
+  /** This run, also on the copies of it that `@effect/workflow` makes of an instance. */
+  readonly run = this
 
   // The part of `WorkflowInstance` that @effect/workflow itself writes to.
   suspended = false
@@ -114,7 +136,7 @@ export class ActiveRun {
   readonly branches = new Branches(() => {
     if (this.waiters.size > 0) this.lookAt(this)
   })
-  readonly waiters = new Map<string, Waiter>()
+  readonly waiters = new Map<string, ReadonlyArray<Waiter>>()
   body: Fiber.RuntimeFiber<unknown, unknown> | undefined = undefined
   stop: Stop | undefined = undefined
   /** How the body ended is being recorded: nothing can stop it any more. */
@@ -124,6 +146,13 @@ export class ActiveRun {
   pauseRequested = false
   /** Something arrived while the run was parking: it has to be taken up again at once. */
   again = false
+  /** It opened waits, now or in an earlier execution: some may be open still when it ends. */
+  hasWaited = false
+  /** Its end or its parking is recorded: fibers that outlived the body get nothing more done. */
+  closed = false
+  /** What is under way: steps, commits, sleeps of the body. A run parks only when there is nothing. */
+  private busy = 0
+  private changes = 0
 
   /** Called when the run may have nothing left to do but wait. */
   private readonly lookAt: (run: ActiveRun) => void
@@ -138,7 +167,6 @@ export class ActiveRun {
     readonly scope: Scope.CloseableScope
     readonly services: RunServices
     readonly epoch: number
-    readonly stored: ReadonlyArray<RunStore.StoredNode>
     readonly lookAt: (run: ActiveRun) => void
   }) {
     this.executionId = options.runId
@@ -148,7 +176,6 @@ export class ActiveRun {
     this.services = options.services
     this.epoch = options.epoch
     this.lookAt = options.lookAt
-    this.stored = new Map(options.stored.map((node) => [nodeKey(node.nodeId, node.iteration), node]))
   }
 
   get runId(): string {
@@ -158,6 +185,15 @@ export class ActiveRun {
   /** Numbers nodes in the order in which the body reached them. */
   get nextOrdinal(): number {
     return this.claims.size
+  }
+
+  /** Takes in what the journal has; what arrived since is newer. */
+  load(stored: ReadonlyArray<RunStore.StoredNode>): void {
+    for (const node of stored) {
+      const key = nodeKey(node.nodeId, node.iteration)
+      if (!this.stored.has(key)) this.stored.set(key, node)
+      if (node.state !== "finished") this.hasWaited = true
+    }
   }
 
   /** Takes a node's identity for one step of this execution; a second step with the same identity is a defect. */
@@ -175,6 +211,8 @@ export class ActiveRun {
 
   /** Asks the body to end for a reason; the first reason counts, except that a lost run is lost. */
   requestStop(stop: Stop): void {
+    // A run that is being parked ends as cancelled when it is looked at again.
+    if (stop._tag === "Cancel" && this.stop !== undefined) this.again = true
     if (this.settling || (this.stop !== undefined && stop._tag !== "Lost")) return
     this.stop = stop
     this.body?.unsafeInterruptAsFork(FiberId.none)
@@ -184,7 +222,7 @@ export class ActiveRun {
   private join<E>(
     units: ReadonlyArray<Write.Write<unknown, E>>,
     progressAtMs: number | undefined
-  ): Write.Write<unknown, E | RunStore.StaleEpoch> {
+  ): Write.Write<void, E | RunStore.StaleEpoch> {
     const joined: Array<Write.Write<unknown, E | RunStore.StaleEpoch>> = [
       this.services.runs.fence(this.runId, this.epoch),
       ...units
@@ -199,7 +237,7 @@ export class ActiveRun {
         joined.push(this.services.journal.keyframe(this.runId, progressAtMs))
       }
     }
-    return Write.all(joined)
+    return Write.discard(joined)
   }
 
   /**
@@ -210,20 +248,32 @@ export class ActiveRun {
     units: ReadonlyArray<Write.Write<unknown, E>>,
     progressAtMs?: number
   ): Effect.Effect<void, E> {
-    return this.services.persistence.write(this.join(units, progressAtMs)).pipe(
-      Effect.catchAll((cause): Effect.Effect<void, E> =>
-        cause._tag === "NodeCompleted" ? Effect.fail(cause) : this.lose(cause)
-      ),
-      Effect.asVoid
-    )
+    return Effect.suspend(() => {
+      if (this.closed) return Effect.interrupt
+      this.enter()
+      return Effect.matchEffect(this.services.persistence.write(this.join(units, progressAtMs)), {
+        onFailure: (cause): Effect.Effect<void, E> => {
+          this.leave()
+          return cause._tag === "NodeCompleted" ? Effect.fail(cause) : this.lose(cause)
+        },
+        onSuccess: () => {
+          this.leave()
+          return Effect.void
+        }
+      })
+    })
   }
 
   /** Hands units over without waiting for their commit; a refusal loses the run. */
-  submit(units: ReadonlyArray<Write.Write<unknown>>): Effect.Effect<Persistence.Submitted<void, never>> {
-    return Effect.map(this.services.persistence.submit(this.join(units, undefined)), ({ answer, withdraw }) => ({
-      answer: Effect.asVoid(Effect.catchAll(answer, (cause) => this.lose(cause))),
-      withdraw
-    }))
+  submit(
+    units: () => ReadonlyArray<Write.Write<unknown>>
+  ): Effect.Effect<Persistence.Submitted<void, PersistenceError | RunStore.StaleEpoch>> {
+    return this.services.persistence.submit(() => this.join(units(), undefined))
+  }
+
+  /** Awaits the commit of what was handed over. */
+  settled(submitted: Persistence.Submitted<void, PersistenceError | RunStore.StaleEpoch>): Effect.Effect<void> {
+    return Effect.catchAll(submitted.answer, (cause) => this.lose(cause))
   }
 
   private lose(cause: PersistenceError | RunStore.StaleEpoch): Effect.Effect<never> {
@@ -241,64 +291,119 @@ export class ActiveRun {
     })
   }
 
-  /** Registers a wait before whatever makes it visible commits, so that an answer cannot come too early. */
-  wait(nodeId: string, iteration: number, kind: WaitKind): Effect.Effect<Effect.Effect<RunStore.StoredNode>> {
+  /** Something begins that parking must not cut off. */
+  enter(): void {
+    this.busy++
+    this.changes++
+  }
+
+  /** What `enter` began is over. */
+  leave(): void {
+    this.changes++
+    if (--this.busy === 0 && this.waiters.size > 0) this.lookAt(this)
+  }
+
+  /** The clock of the body: the run does not park while the body sleeps. */
+  clockOver(clock: Clock.Clock): Clock.Clock {
+    const sleep = (duration: Duration.Duration) =>
+      Effect.suspend(() => {
+        this.enter()
+        return Effect.ensuring(clock.sleep(duration), Effect.sync(() => this.leave()))
+      })
+    return Object.create(clock, { sleep: { value: sleep } })
+  }
+
+  /** Waits for a node's result. The wait is registered before `open` makes it visible, so that no answer comes too early. */
+  wait<E>(
+    nodeId: string,
+    iteration: number,
+    kind: WaitKind,
+    open: Effect.Effect<void, E>
+  ): Effect.Effect<RunStore.StoredNode, E> {
     return Effect.withFiberRuntime((fiber) => {
       const key = nodeKey(nodeId, iteration)
       const arrived = Deferred.unsafeMake<RunStore.StoredNode>(fiber.id())
-      this.waiters.set(key, { nodeId, iteration, kind, fiber, arrived })
-      const already = this.stored.get(key)
-      if (kind !== "pause" && already?.state === "finished") Deferred.unsafeDone(arrived, Effect.succeed(already))
-      return Effect.succeed(
-        Effect.suspend(() => {
-          this.lookAt(this)
-          return Effect.onExit(Deferred.await(arrived), () => Effect.sync(() => this.waiters.delete(key)))
-        })
-      )
+      const waiter = { nodeId, iteration, kind, fiber, arrived }
+      this.changes++
+      this.waiters.set(key, [...this.waiters.get(key) ?? [], waiter])
+      if (kind !== "pause") {
+        this.hasWaited = true
+        const already = this.stored.get(key)
+        if (already?.state === "finished") this.answer(key, already)
+      }
+      const forget = Effect.sync(() => {
+        const others = this.waiters.get(key)?.filter((each) => each !== waiter) ?? []
+        if (others.length === 0) this.waiters.delete(key)
+        else this.waiters.set(key, others)
+      })
+      const answered = Effect.suspend(() => {
+        this.lookAt(this)
+        return Deferred.await(arrived)
+      })
+      return Effect.ensuring(Effect.zipRight(open, answered), forget)
     })
   }
 
-  /** Hands over what a branch waits for. Answers false when no branch of this execution waits for it. */
+  private answer(key: string, node: RunStore.StoredNode): void {
+    this.changes++
+    for (const waiter of this.waiters.get(key) ?? []) Deferred.unsafeDone(waiter.arrived, Effect.succeed(node))
+    this.waiters.delete(key)
+  }
+
+  /** Takes the result of a node. Answers false when the run is being stopped and has to be taken up again for it. */
   arrive(node: RunStore.StoredNode): boolean {
     const key = nodeKey(node.nodeId, node.iteration)
     this.stored.set(key, node)
-    const waiter = this.waiters.get(key)
-    if (waiter === undefined || this.stop !== undefined) return false
-    Deferred.unsafeDone(waiter.arrived, Effect.succeed(node))
+    if (this.stop !== undefined) return false
+    this.answer(key, node)
     return true
   }
 
   /** Lets the steps go on that a pause holds. */
   releaseSteps(): void {
     this.pauseRequested = false
-    for (const waiter of this.waiters.values()) {
-      if (waiter.kind === "pause") Deferred.unsafeDone(waiter.arrived, Effect.succeed(released))
+    for (const [key, waiters] of this.waiters) {
+      if (waiters.some(({ kind }) => kind === "pause")) this.answer(key, released)
     }
   }
 
+  /** Nothing more is recorded under this execution; fibers that the body left behind wait no longer. */
+  close(): void {
+    this.closed = true
+    for (const waiter of this.waits()) waiter.fiber.unsafeInterruptAsFork(FiberId.none)
+  }
+
+  /** Whether an interruption is the body's own doing or a cancellation, and not the way in which a run is put aside. */
+  get interruptedByItself(): boolean {
+    return this.stop === undefined || this.stop._tag === "Cancel"
+  }
+
   /** What the branches wait for, as of now. */
-  waits(): ReadonlyArray<Wait> {
-    return [...this.waiters.values()]
+  waits(): ReadonlyArray<Waiter> {
+    return [...this.waiters.values()].flat()
   }
 
   /**
-   * True when there is something to wait for and nobody does anything else: every fiber that forked none of the live ones
-   * waits for a node. Fibers suspended in an uninterruptible region do not count: `Effect.forEach` keeps such a one to
-   * collect its results, and a commit is one; stopping the body waits for them anyway.
+   * True when there is something to wait for and nothing is under way: every fiber waits for a node, or for a fiber that it
+   * forked, or collects the results of others (`Effect.forEach` keeps such a one in an uninterruptible region). A fiber
+   * that waits for anything else, be it the author's own semaphore, keeps the run in memory.
    */
   get isQuiescent(): Effect.Effect<boolean> {
     return Effect.suspend(() => {
-      if (this.waiters.size === 0) return Effect.succeed(false)
+      if (this.busy > 0 || this.waiters.size === 0) return Effect.succeed(false)
+      const changes = this.changes + this.branches.changes
       const waiting = new Set<Fiber.RuntimeFiber<unknown, unknown>>()
-      for (const waiter of this.waiters.values()) waiting.add(waiter.fiber)
-      const others: Array<Fiber.RuntimeFiber<unknown, unknown>> = []
-      for (const [fiber, { children }] of this.branches.live) {
-        if (children === 0 && !waiting.has(fiber)) others.push(fiber)
-      }
-      return Effect.every(others, (fiber) =>
-        Effect.map(Fiber.status(fiber), (status) =>
-          FiberStatus.isDone(status) ||
-          (FiberStatus.isSuspended(status) && !RuntimeFlags.interruptible(status.runtimeFlags))))
+      for (const waiter of this.waits()) waiting.add(waiter.fiber)
+      const others = [...this.branches.live].filter(([fiber]) => !waiting.has(fiber))
+      return Effect.every(
+        others,
+        ([fiber, { children }]) =>
+          Effect.map(Fiber.status(fiber), (status) =>
+            FiberStatus.isDone(status) ||
+            (FiberStatus.isSuspended(status) && (children > 0 || !RuntimeFlags.interruptible(status.runtimeFlags))))
+      ).pipe(
+        Effect.map((idle) => idle && changes === this.changes + this.branches.changes)
+      )
     })
   }
 }

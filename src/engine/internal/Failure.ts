@@ -16,8 +16,15 @@ const nameOf = (error: unknown): string => {
   return typeof error
 }
 
+/** None for what JSON cannot carry. */
+const pretty = Option.liftThrowable((error: unknown) => Cause.pretty(Cause.fail(error)))
+
 const messageOf = (error: unknown): string =>
-  error instanceof Error ? error.message : typeof error === "string" ? error : Cause.pretty(Cause.fail(error))
+  error instanceof Error
+    ? error.message
+    : typeof error === "string"
+    ? error
+    : Option.getOrElse(pretty(error), () => String(error))
 
 /** What a cause comes down to: its first failure, else its first defect. */
 export const squash = (cause: Cause.Cause<unknown>): { readonly error: unknown; readonly defect: boolean } =>
@@ -26,12 +33,19 @@ export const squash = (cause: Cause.Cause<unknown>): { readonly error: unknown; 
     onNone: () => ({ error: Cause.squash(cause), defect: true })
   })
 
+/** What is left of a value in JSON; not every encoded value can be put into it. */
+const toJson = (value: unknown) =>
+  value === undefined
+    ? Either.right(undefined)
+    : Either.flatMap(Schema.encodeEither(Json)(value), (text) => Schema.decodeEither(Json)(text))
+const Json = Schema.parseJson(Schema.Unknown)
+
 /** The record of an error: redacted and cut text; the payload only if `schema` declares how it looks. */
 export const record = <E, I>(error: unknown, schema: Schema.Schema<E, I> | undefined): FailureRecord => {
-  const described = { name: nameOf(error), message: cut(messageOf(error)) }
+  const described = { name: cut(nameOf(error)), message: cut(messageOf(error)) }
   if (schema !== undefined) {
-    const encoded = Schema.encodeUnknownEither(schema)(error)
-    if (Either.isRight(encoded)) return { ...described, typed: true, data: redactDeep(encoded.right) }
+    const data = Either.flatMap(Schema.encodeUnknownEither(schema)(error), toJson)
+    if (Either.isRight(data)) return { ...described, typed: true, data: redactDeep(data.right) }
   }
   return { ...described, typed: false }
 }

@@ -1,4 +1,4 @@
-import { type Activity, DurableClock, type DurableDeferred, Workflow, WorkflowEngine } from "@effect/workflow"
+import { type Activity, type DurableClock, type DurableDeferred, Workflow, WorkflowEngine } from "@effect/workflow"
 import { Clock, Duration, Effect, Exit, Schema } from "effect"
 import { createHash } from "node:crypto"
 import type { RunStore } from "../../journal/index.ts"
@@ -63,7 +63,9 @@ export interface Host {
   readonly complete: (
     node: CompletedNode,
     also: ReadonlyArray<Write.Write<unknown>>
-  ) => Effect.Effect<void, PersistenceError>
+  ) => Effect.Effect<boolean, PersistenceError>
+  /** Whether the run executes here and is being stopped: an interruption of its code is no result of it. */
+  readonly isStopping: (runId: string) => boolean
   readonly interrupt: (runId: string) => Effect.Effect<void>
   readonly resume: (runId: string) => Effect.Effect<void>
 }
@@ -80,6 +82,7 @@ const nodeIdOf = (prefix: string, name: string): string => {
 }
 
 const clockPrefix = "DurableClock/"
+const racePrefix = "raceAll/"
 
 const deferredNode = (name: string) =>
   name.startsWith(clockPrefix)
@@ -154,9 +157,20 @@ export const makeWorkflowEngine = (host: Host): WorkflowEngine.WorkflowEngine["T
         const run = yield* Step.currentRun
         const { kind, nodeId, wait } = deferredNode(deferred.name)
         const stored = run.stored.get(nodeKey(nodeId, 0))
+        // A race looks whether it was won before it starts.
+        if (deferred.name.startsWith(racePrefix) && stored?.state !== "finished") return undefined
         const node = yield* awaitNode(
           run,
-          { nodeId, iteration: 0, kind, label: deferred.name, wait, opening: () => [] },
+          {
+            nodeId,
+            iteration: 0,
+            kind,
+            label: deferred.name,
+            wait,
+            opening: () => [],
+            ...(kind === "timer" &&
+              { withdrawal: [services.timers.remove({ runId: run.runId, nodeId, iteration: 0 })] })
+          },
           stored
         )
         return yield* Effect.orDie(exitCodec.decode(node.outputJson))
@@ -164,6 +178,7 @@ export const makeWorkflowEngine = (host: Host): WorkflowEngine.WorkflowEngine["T
 
     deferredDone: (options) =>
       Effect.gen(function*() {
+        if (Exit.isInterrupted(options.exit) && host.isStopping(options.executionId)) return
         const outputJson = yield* exitCodec.encode(options.exit)
         const { kind, nodeId } = deferredNode(options.deferredName)
         yield* host.complete({ runId: options.executionId, nodeId, iteration: 0, kind, outputJson }, [])
@@ -172,11 +187,14 @@ export const makeWorkflowEngine = (host: Host): WorkflowEngine.WorkflowEngine["T
     scheduleClock: (_workflow, options: { readonly executionId: string; readonly clock: DurableClock.DurableClock }) =>
       Effect.gen(function*() {
         const run = yield* Effect.serviceOptional(WorkflowEngine.WorkflowInstance).pipe(
-          Effect.flatMap((instance) => Effect.provideService(Step.currentRun, WorkflowEngine.WorkflowInstance, instance)),
+          Effect.flatMap((instance) =>
+            Effect.provideService(Step.currentRun, WorkflowEngine.WorkflowInstance, instance)
+          ),
           Effect.orDie
         )
         const { nodeId } = deferredNode(options.clock.deferred.name)
-        if (run.stored.has(nodeKey(nodeId, 0))) return
+        const stored = run.stored.get(nodeKey(nodeId, 0))
+        if (stored !== undefined && stored.state !== "cancelled") return
         const now = yield* Clock.currentTimeMillis
         const firesAtMs = now + Math.ceil(Duration.toMillis(options.clock.duration))
         yield* run.commit([
