@@ -31,7 +31,10 @@ layer(gatewayWith())("who presents what", (it) => {
 
   it.effect("x-smithers-key is looked at before Authorization", () =>
     Effect.gen(function*() {
-      const answer = yield* health({ "x-smithers-key": "wrong-token-wrong-token", Authorization: `Bearer ${adminToken}` })
+      const answer = yield* health({
+        "x-smithers-key": "wrong-token-wrong-token",
+        Authorization: `Bearer ${adminToken}`
+      })
       assert.strictEqual(answer.status, 401)
     }))
 
@@ -80,7 +83,10 @@ layer(gatewayWith())("who presents what", (it) => {
       assert.strictEqual((yield* health({ Cookie, Origin: "https://evil.example" })).status, 401)
       assert.strictEqual((yield* health({ Cookie, Origin: "null" })).status, 401)
       assert.strictEqual((yield* health({ Cookie, Origin: `http://localhost:${port}` })).status, 401)
-      assert.strictEqual((yield* health({ Cookie, Origin: `http://127.0.0.1:${port}`, Host: `127.0.0.1:${port}` })).status, 200)
+      assert.strictEqual(
+        (yield* health({ Cookie, Origin: `http://127.0.0.1:${port}`, Host: `127.0.0.1:${port}` })).status,
+        200
+      )
     }))
 
   it.effect("/v1/auth/session turns a token into a cookie and goes on to a path of this origin only", () =>

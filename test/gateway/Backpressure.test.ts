@@ -2,7 +2,7 @@ import { assert, layer } from "@effect/vitest"
 import { Duration, Effect, TestClock } from "effect"
 import net from "node:net"
 import { request, type Wire } from "./support/Http.ts"
-import { addEvents, addRun, address, adminToken, gatewayWith } from "./support/Service.ts"
+import { addEvents, address, addRun, adminToken, gatewayWith } from "./support/Service.ts"
 import { connected, connectParams, openWs } from "./support/Ws.ts"
 
 const padding = "x".repeat(16_000)
@@ -114,7 +114,9 @@ const silentReader = (port: number) =>
         text += String(data)
         if (!text.includes("connect.challenge")) return
         socket.removeAllListeners("data")
-        socket.write(maskedText(JSON.stringify({ type: "req", id: "c", method: "connect", params: connectParams(adminToken) })))
+        socket.write(
+          maskedText(JSON.stringify({ type: "req", id: "c", method: "connect", params: connectParams(adminToken) }))
+        )
         socket.once("data", () => {
           socket.pause()
           // A paused socket learns of its end by writing.

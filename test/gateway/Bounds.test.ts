@@ -2,7 +2,7 @@ import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import net from "node:net"
 import { rpc } from "./support/Http.ts"
-import { addRun, address, adminToken, gatewayWith } from "./support/Service.ts"
+import { address, addRun, adminToken, gatewayWith } from "./support/Service.ts"
 
 const nested = (depth: number): string => `${"[".repeat(depth)}${"]".repeat(depth)}`
 
@@ -94,11 +94,21 @@ layer(
       yield* refused("getRun", {}, "INVALID_REQUEST", /^runId: is required$/)
       yield* refused("getRun", { runId: 5 }, "INVALID_REQUEST", /^runId: must be a string$/)
       yield* refused("getRun", { runId: "a b" }, "INVALID_REQUEST", /^runId: must be a string matching/)
-      yield* refused("listRuns", { filter: { limit: 0 } }, "INVALID_INPUT", /^filter\.limit: must be .*between 1 and 1000/)
+      yield* refused(
+        "listRuns",
+        { filter: { limit: 0 } },
+        "INVALID_INPUT",
+        /^filter\.limit: must be .*between 1 and 1000/
+      )
       yield* refused("listRuns", { filter: { limit: 1_001 } }, "INVALID_INPUT", /between 1 and 1000/)
       yield* refused("listRuns", { filter: { offset: -1 } }, "INVALID_REQUEST", /^filter\.offset/)
       yield* refused("launchRun", {}, "INVALID_REQUEST", /^workflow: is required$/)
-      yield* refused("launchRun", launch({ options: { maxConcurrency: 0 } }), "INVALID_REQUEST", /^options\.maxConcurrency/)
+      yield* refused(
+        "launchRun",
+        launch({ options: { maxConcurrency: 0 } }),
+        "INVALID_REQUEST",
+        /^options\.maxConcurrency/
+      )
       yield* refused(
         "launchRun",
         launch({ options: { startedBy: { who: "me" } } }),

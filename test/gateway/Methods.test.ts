@@ -20,7 +20,13 @@ const conflict = (reason: RunConflict["reason"], status: string | null = null) =
   new RunConflict({ runId: "r", reason, status })
 const notFound = () => new RunStore.RunNotFound({ runId: "r" })
 const refusal = (reason: DecisionRefused["reason"]) => () =>
-  new DecisionRefused({ runId: "r", nodeId: "gate", iteration: 0, reason, status: reason === "AlreadyDecided" ? "approved" : null })
+  new DecisionRefused({
+    runId: "r",
+    nodeId: "gate",
+    iteration: 0,
+    reason,
+    status: reason === "AlreadyDecided" ? "approved" : null
+  })
 
 const approval: Approval = {
   runId: RunId.make("r1"),
@@ -54,8 +60,14 @@ const gateway = gatewayWith({
     broken: persistenceError,
     dying: () => Effect.die(new Error(secret))
   }, (request) => noting({ runId: request.runId ?? "new-run", workflow: request.workflow, existing: false })(request)),
-  cancel: refusing({ gone: notFound, done: conflict("NotActive", "finished") }, (runId) =>
-    Effect.succeed({ runId, outcome: runId === "parked" ? "cancelled" : runId === "twice" ? "already-cancelled" : "requested" })),
+  cancel: refusing(
+    { gone: notFound, done: conflict("NotActive", "finished") },
+    (runId) =>
+      Effect.succeed({
+        runId,
+        outcome: runId === "parked" ? "cancelled" : runId === "twice" ? "already-cancelled" : "requested"
+      })
+  ),
   pause: refusing({ gone: notFound, done: conflict("NotActive", "finished") }, () => Effect.void),
   resume: refusing({ gone: notFound }, (runId) => Effect.succeed(runId !== "done")),
   retry: refusing({
@@ -130,7 +142,10 @@ layer(gateway, { excludeTestServices: true })("methods", (it) => {
     Effect.gen(function*() {
       assert.deepStrictEqual(yield* ok("cancelRun", { runId: "r1" }), { runId: "r1", status: "cancelling" })
       assert.deepStrictEqual(yield* ok("cancelRun", { runId: "parked" }), { runId: "parked", status: "cancelled" })
-      assert.deepStrictEqual(yield* ok("runs.cancel", { runId: "twice" }), { runId: "twice", status: "already-terminal" })
+      assert.deepStrictEqual(yield* ok("runs.cancel", { runId: "twice" }), {
+        runId: "twice",
+        status: "already-terminal"
+      })
       yield* error("cancelRun", { runId: "gone" }, 404, "RunNotFound")
       yield* error("cancelRun", { runId: "done" }, 409, "RUN_NOT_ACTIVE")
       assert.deepStrictEqual(yield* ok("pauseRun", { runId: "r1" }), { runId: "r1", status: "pausing" })
@@ -210,7 +225,10 @@ layer(gateway, { excludeTestServices: true })("methods", (it) => {
         yield* addRun(runId, "zeta", { createdAtMs: 10 + index })
       }
       const ids = (filter: object) =>
-        Effect.map(ok("listRuns", { filter: { workflow: "zeta", ...filter } }), (rows) => rows.map((r: Wire) => r.runId))
+        Effect.map(
+          ok("listRuns", { filter: { workflow: "zeta", ...filter } }),
+          (rows) => rows.map((r: Wire) => r.runId)
+        )
       assert.deepStrictEqual(yield* ids({}), ["page-c", "page-b", "page-a"])
       assert.deepStrictEqual(yield* ids({ limit: 1, offset: 1 }), ["page-b"])
       assert.deepStrictEqual(yield* ids({ status: "finished" }), [])

@@ -3,7 +3,7 @@ import { assert, layer } from "@effect/vitest"
 import { Chunk, Deferred, Duration, Effect, Fiber, Layer, Redacted, Ref, Stream, TestClock } from "effect"
 import * as GatewayClient from "../../src/gateway/client.ts"
 import { request, rpc, type Wire } from "./support/Http.ts"
-import { addEvents, addRun, address, adminToken, gatewayWith, nodeEvents, tokenFor } from "./support/Service.ts"
+import { addEvents, address, addRun, adminToken, gatewayWith, nodeEvents, tokenFor } from "./support/Service.ts"
 import { connected, type WsClient } from "./support/Ws.ts"
 
 const take = (client: WsClient, count: number) =>
@@ -21,7 +21,12 @@ layer(gatewayWith())("streamRunEvents", (it) => {
       const client = yield* connected()
       const { payload } = yield* client.call("streamRunEvents", { runId: "open-1" })
       assert.match(payload.streamId, /^[0-9a-f-]{36}$/)
-      assert.deepStrictEqual({ ...payload, streamId: "" }, { streamId: "", runId: "open-1", afterSeq: null, currentSeq: 12 })
+      assert.deepStrictEqual({ ...payload, streamId: "" }, {
+        streamId: "",
+        runId: "open-1",
+        afterSeq: null,
+        currentSeq: 12
+      })
     }))
 
   it.scoped("replays what was stored after the given seq, then goes on live, with no gap and no duplicate", () =>
@@ -51,7 +56,9 @@ layer(gatewayWith())("streamRunEvents", (it) => {
       yield* addRun("frame-1")
       const client = yield* connected()
       const { payload: { streamId } } = yield* client.call("streamRunEvents", { runId: "frame-1" })
-      yield* addEvents("frame-1", [{ type: "NodeFinished", nodeId: "a", iteration: 0, attempt: 1 }, { type: "RunStarted" }])
+      yield* addEvents("frame-1", [{ type: "NodeFinished", nodeId: "a", iteration: 0, attempt: 1 }, {
+        type: "RunStarted"
+      }])
       const [translated, stored] = yield* take(client, 2)
       assert.deepInclude(translated, { type: "event", event: "run.event", apiVersion: "v1" })
       assert.deepStrictEqual({ ...translated.payload, stateVersion: 0 }, {

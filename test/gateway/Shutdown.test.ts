@@ -43,7 +43,14 @@ const witness = (port: number, runId?: string) =>
       const frame: Wire = parse(String(data))
       if (frame.event === "run.error") told.errors.push(frame.payload.error.code)
       if (frame.event === "connect.challenge") {
-        socket.send(JSON.stringify({ type: "req", id: "connect", method: "connect", params: connectParams(adminToken, { subscribe: ["none"] }) }))
+        socket.send(
+          JSON.stringify({
+            type: "req",
+            id: "connect",
+            method: "connect",
+            params: connectParams(adminToken, { subscribe: ["none"] })
+          })
+        )
       }
       if (frame.id === "connect") {
         if (runId === undefined) return ready()
@@ -82,11 +89,16 @@ describe("shutdown", () => {
     Effect.gen(function*() {
       const { address: { port }, stop } = yield* start()
       const idle = net.connect(port, "127.0.0.1")
-      const half = net.connect(port, "127.0.0.1", () => half.write("POST /v1/rpc/health HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n"))
+      const half = net.connect(port, "127.0.0.1", () =>
+        half.write("POST /v1/rpc/health HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n"))
       const deaf = new WebSocket(`ws://127.0.0.1:${port}/`)
-      for (const socket of [idle, half, deaf]) socket.on("error", () => undefined)
+      for (const socket of [idle, half, deaf]) {
+        socket.on("error", () =>
+          undefined)
+      }
       yield* Effect.async<void>((resume) => {
-        deaf.on("open", () => resume(Effect.void))
+        deaf.on("open", () =>
+          resume(Effect.void))
       })
       deaf.pause()
       yield* stop
@@ -128,7 +140,10 @@ describe("clients that go away", () => {
       const refused = Effect.async<void>((resume) => {
         const socket = net.connect(port, "127.0.0.1", () => {
           // Not a WebSocket upgrade: refused, and reset while it is.
-          socket.write("GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n", () => socket.resetAndDestroy())
+          socket.write(
+            "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
+            () => socket.resetAndDestroy()
+          )
         })
         socket.on("error", () => undefined)
         socket.on("close", () => resume(Effect.void))

@@ -4,7 +4,16 @@ import http from "node:http"
 import { Access } from "../../src/access/index.ts"
 import { systemActor } from "../../src/model/index.ts"
 import { request, rpc, type Wire } from "./support/Http.ts"
-import { addEvents, addRun, address, adminToken, gatewayWith, nodeEvents, setStatus, tokenFor } from "./support/Service.ts"
+import {
+  addEvents,
+  address,
+  addRun,
+  adminToken,
+  gatewayWith,
+  nodeEvents,
+  setStatus,
+  tokenFor
+} from "./support/Service.ts"
 import { connected, connectParams, openWs } from "./support/Ws.ts"
 
 /** The refusal of an upgrade: status and plain text. */
@@ -33,7 +42,13 @@ layer(gatewayWith())("the handshake", (it) => {
     Effect.gen(function*() {
       const { next, socket } = yield* openWs({}, "/any/path?x=1")
       const challenge = yield* next
-      assert.deepInclude(challenge, { type: "event", event: "connect.challenge", seq: 1, stateVersion: 0, apiVersion: "v1" })
+      assert.deepInclude(challenge, {
+        type: "event",
+        event: "connect.challenge",
+        seq: 1,
+        stateVersion: 0,
+        apiVersion: "v1"
+      })
       assert.isString(challenge.payload.nonce)
       assert.isNumber(challenge.payload.ts)
       assert.isDefined(socket)
@@ -100,7 +115,13 @@ layer(gatewayWith())("the handshake", (it) => {
   it.scoped("parameters that are none, and a protocol that is not spoken, are told, and the socket stays", () =>
     Effect.gen(function*() {
       const client = yield* openWs()
-      for (const params of [[], 5, {}, { minProtocol: 1, maxProtocol: 1 }, { minProtocol: "1", maxProtocol: 1, client: {} }]) {
+      for (
+        const params of [[], 5, {}, { minProtocol: 1, maxProtocol: 1 }, {
+          minProtocol: "1",
+          maxProtocol: 1,
+          client: {}
+        }]
+      ) {
         assert.strictEqual((yield* client.call("connect", params)).error.code, "INVALID_REQUEST")
       }
       const params = { ...connectParams(adminToken), minProtocol: 2, maxProtocol: 3 }
@@ -164,7 +185,10 @@ layer(gatewayWith())("frames", (it) => {
       const client = yield* connected()
       const long = { type: "req", id: "x".repeat(129), method: "health" }
       for (
-        const frame of ["nope", "[]", "5", "{\"type\":\"req\"}", Buffer.from([0xff, 0xfe]), long, { type: "res", id: "1" }]
+        const frame of ["nope", "[]", "5", "{\"type\":\"req\"}", Buffer.from([0xff, 0xfe]), long, {
+          type: "res",
+          id: "1"
+        }]
       ) {
         yield* client.send(frame)
         const answer = yield* client.until(({ type }) => type === "res")

@@ -1,12 +1,13 @@
 import { NodeContext } from "@effect/platform-node"
-import { Duration, Effect, Layer, Option, Redacted } from "effect"
+import { Duration, Effect, Layer, Option, Redacted, Schema } from "effect"
 import { Access, AccessConfig } from "../../../src/access/index.ts"
 import { Audit } from "../../../src/audit/index.ts"
-import { Engine } from "../../../src/engine/index.ts"
+import { ApprovalStore, Engine, EngineConfig, Runner, TimerStore } from "../../../src/engine/index.ts"
 import { Gateway, GatewayConfig } from "../../../src/gateway/index.ts"
 import { Journal, RunStore } from "../../../src/journal/index.ts"
 import { type Run, systemActor } from "../../../src/model/index.ts"
 import { Persistence, Write } from "../../../src/persistence/index.ts"
+import { Approval, Task, Workflow } from "../../../src/workflow/index.ts"
 
 export const adminToken = "admin-token-for-tests"
 
@@ -49,19 +50,44 @@ const access = Access.layer.pipe(
   ])
 )
 
-/** A gateway on any free port, over the real journal and the real access, and the engine of the test. */
-export const gatewayWith = (
-  engine: Partial<Engine.Engine["Type"]> = {},
-  config: Partial<GatewayConfig.GatewayConfig["Type"]> = {}
-) =>
+type Config = Partial<GatewayConfig.GatewayConfig["Type"]>
+
+const gatewayOver = <E, R>(engine: Layer.Layer<Engine.Engine, E, R>, config: Config = {}) =>
   Gateway.layer.pipe(
     Layer.provide(Layer.succeed(GatewayConfig.GatewayConfig, { ...GatewayConfig.defaults, ...config })),
-    Layer.provide(engineOf(engine)),
+    Layer.provideMerge(engine),
     Layer.provideMerge(Layer.mergeAll(Journal.layer, RunStore.layer, access)),
     Layer.provideMerge(Audit.layer),
     Layer.provideMerge(Persistence.layerTemp),
     Layer.provideMerge(NodeContext.layer)
   )
+
+/** A gateway on any free port, over the real journal and the real access, and the engine of the test. */
+export const gatewayWith = (engine: Partial<Engine.Engine["Type"]> = {}, config: Config = {}) =>
+  gatewayOver(engineOf(engine), config)
+
+const Answer = Schema.Struct({ answer: Schema.Number })
+
+/** `demo`: a task, an approval of its result, and a task after it. */
+const demo = Workflow.make({
+  name: "demo",
+  payload: { question: Schema.String },
+  success: Answer,
+  error: Approval.ApprovalDenied,
+  idempotencyKey: ({ question }) => question
+}).toLayer(Effect.fnUntraced(function*() {
+  const first = yield* Task.run({ id: "think", output: Answer, execute: Effect.succeed({ answer: 41 }) })
+  yield* Approval.request({ id: "gate", title: "Ship it?", payload: first })
+  return yield* Task.run({ id: "ship", output: Answer, execute: Effect.succeed({ answer: 42 }) })
+}))
+
+/** A gateway over the real engine, which knows the workflow `demo`. */
+export const realGateway = gatewayOver(
+  Layer.mergeAll(Engine.layer, demo).pipe(
+    Layer.provideMerge(Runner.layer),
+    Layer.provide(Layer.mergeAll(ApprovalStore.layer, TimerStore.layer, EngineConfig.layerDefault))
+  )
+)
 
 export const address = Effect.map(Gateway.Gateway, (gateway) => gateway.address)
 
