@@ -117,7 +117,7 @@ const readCommit = (fields: ReadonlyArray<string>): Commit => {
     author: cut(line(author), nameChars) || "unknown",
     coAuthors: [...new Set(coAuthors)].slice(0, 50),
     date,
-    subject: cut(line(end === -1 ? text : text.slice(0, end)), subjectChars),
+    subject: cut(line(end === -1 ? text : text.slice(0, end)), subjectChars) || "(no message)",
     body: cutMiddle(body, bodyChars)
   }
 }

@@ -8,6 +8,10 @@ export interface GitRepository {
   readonly git: (...args: ReadonlyArray<string>) => Effect.Effect<string>
   /** Commits the message as it is, at the next minute, and answers the hash. */
   readonly commit: (message: string, options?: CommitOptions) => Effect.Effect<string>
+  /** Commits many at once, upon the last commit if there is one. */
+  readonly commitMany: (messages: ReadonlyArray<string>) => Effect.Effect<void>
+  /** Commits a message of any bytes. */
+  readonly commitBytes: (message: Uint8Array) => Effect.Effect<void>
 }
 
 export interface CommitOptions {
@@ -32,10 +36,14 @@ const firstCommitAt = 1_772_355_600
 export const make = Effect.fnUntraced(
   function*(path: string) {
     const context = yield* Effect.context<CommandExecutor.CommandExecutor | FileSystem.FileSystem>()
-    const run = (args: ReadonlyArray<string>, input: string, more: Readonly<Record<string, string>> = {}) =>
+    const run = (
+      args: ReadonlyArray<string>,
+      input: string | Uint8Array,
+      more: Readonly<Record<string, string>> = {}
+    ) =>
       Command.make("git", "-C", path, ...args).pipe(
         Command.env({ ...environment, ...more }, { extendEnv: false }),
-        Command.feed(input),
+        Command.stdin(Stream.make(typeof input === "string" ? new TextEncoder().encode(input) : input)),
         Command.start,
         Effect.flatMap(({ exitCode, stderr, stdout }) =>
           Effect.all(
@@ -75,7 +83,22 @@ export const make = Effect.fnUntraced(
         head = hash
         return hash
       })
-    return { path, commit, git: (...args) => run(args, "") } satisfies GitRepository
+    const fastImport = (messages: ReadonlyArray<Uint8Array>) =>
+      Effect.asVoid(run(
+        ["fast-import", "--quiet", "--force"],
+        Buffer.concat(messages.flatMap((message, index) => [
+          Buffer.from(
+            `commit refs/heads/main\ncommitter Ada Lovelace <author@example.org> ${firstCommitAt + index} +0000\n` +
+              `data ${message.length}\n`
+          ),
+          message,
+          Buffer.from("\n")
+        ]))
+      ))
+    const commitMany = (messages: ReadonlyArray<string>) =>
+      fastImport(messages.map((message) => new TextEncoder().encode(message)))
+    const commitBytes = (message: Uint8Array) => fastImport([message])
+    return { path, commit, commitBytes, commitMany, git: (...args) => run(args, "") } satisfies GitRepository
   }
 )
 

@@ -110,6 +110,9 @@ export const openDesk = Effect.fnUntraced(function*(there: Place, setting: Setti
     /** The question about the notes, as the approver sees it. */
     asked,
     decide,
+    /** The steps that were started, in order. */
+    started: (runId: string) =>
+      Effect.map(events(runId), (all) => all.flatMap(({ nodeId, type }) => type === "NodeStarted" ? [nodeId] : [])),
     /** How often a step was started. */
     starts: (runId: string, nodeId: string) =>
       Effect.map(
