@@ -158,7 +158,7 @@ export class ActiveRun {
   private readonly lookAt: (run: ActiveRun) => void
   private readonly claims = new Map<string, { readonly stack?: string }>()
   private progressNoted = false
-  private framesSinceKeyframe = 0
+  private framesToKeyframe = leastFramesBetweenKeyframes
 
   constructor(options: {
     readonly runId: string
@@ -232,8 +232,8 @@ export class ActiveRun {
         this.progressNoted = true
         joined.push(this.services.runs.noteProgress(this.runId, progressAtMs))
       }
-      if (++this.framesSinceKeyframe >= Math.max(leastFramesBetweenKeyframes, this.claims.size)) {
-        this.framesSinceKeyframe = 0
+      if (--this.framesToKeyframe <= 0) {
+        this.framesToKeyframe = Math.max(leastFramesBetweenKeyframes, this.claims.size)
         joined.push(this.services.journal.keyframe(this.runId, progressAtMs))
       }
     }
