@@ -1,5 +1,4 @@
 import { Clock, Context, DateTime, Effect, JSONSchema, Layer, Option, ParseResult, Schema } from "effect"
-import { randomUUID } from "node:crypto"
 import { Audit, type AuditDetail } from "../audit/index.ts"
 import { Journal, RunStore } from "../journal/index.ts"
 import {
@@ -19,6 +18,7 @@ import { ApprovalStore } from "./ApprovalStore.ts"
 import { completion } from "./DurableWait.ts"
 import { DecisionRefused, InvalidInput, NodeNotFound, RunConflict, type WorkflowNotFound } from "./EngineError.ts"
 import { codecOf } from "./internal/Codec.ts"
+import { newRunId } from "./internal/NewRunId.ts"
 import { type Definition, schemasOf } from "./internal/WorkflowEngineAdapter.ts"
 import { ModuleRevision, Runner } from "./Runner.ts"
 import { TimerStore } from "./TimerStore.ts"
@@ -26,7 +26,7 @@ import { TimerStore } from "./TimerStore.ts"
 export interface LaunchOptions {
   readonly workflow: string
   readonly input: unknown
-  /** A UUID unless given. */
+  /** A UUID (version 7) unless given. */
   readonly runId?: string | undefined
   /** The same key for the same workflow answers the run that was launched with it first. */
   readonly idempotencyKey?: string | undefined
@@ -225,7 +225,8 @@ const make = Effect.gen(function*() {
       )
       const inputJson = (yield* Effect.mapError(codec.encode(payload), invalid("input"))) ?? "{}"
       yield* bounded("input", inputJson, Bounds.runInputBytes)
-      const runId = options.runId ?? randomUUID()
+      const createdAtMs = yield* Clock.currentTimeMillis
+      const runId = options.runId ?? newRunId(createdAtMs)
       const key = options.idempotencyKey ?? null
       return yield* runner.launch({
         runId,
@@ -236,7 +237,7 @@ const make = Effect.gen(function*() {
         actor: options.actor,
         startedBy: options.startedBy ?? null,
         moduleRevision: Context.get(definition.workflow.annotations, ModuleRevision),
-        createdAtMs: yield* Clock.currentTimeMillis,
+        createdAtMs,
         payload
       }, definition).pipe(
         Effect.as<Launched>({ runId, workflow: options.workflow, existing: false }),
