@@ -1,6 +1,6 @@
 import { openEngine } from "./EngineUnderTest.ts"
 import { median, perSecond } from "./Figures.ts"
-import { atLeast, figure, type Measurement } from "./Measurement.ts"
+import { atLeast, figure, type Measurement, rawFull } from "./Measurement.ts"
 import { steps } from "./Workflows.ts"
 
 const stepsOfRun = 5
@@ -25,7 +25,7 @@ export const concurrent: Measurement = {
         ratios.push(rate / ((before + disk.sample(250)) / 2))
       }
       const ratio = median(ratios)
-      const options = { raw: median(rates) / ratio, detail: { samples: rates.map(Math.round) } }
+      const options = { floor: rawFull(median(rates) / ratio), detail: { samples: rates.map(Math.round) } }
       figures.push(figure(
         `concurrent ${runs} runs × ${stepsOfRun}`,
         median(rates),

@@ -6,14 +6,19 @@ export interface Figure {
   readonly name: string
   readonly value: number
   readonly unit: string
-  /** One-row transactions a second with `synchronous=FULL`, measured between the repetitions of this very figure. */
-  readonly raw: number | null
-  /** `value / raw`, for figures that are rates of durable work. */
+  /** What the same machine gives to a program without our guarantees, measured between the repetitions of this figure. */
+  readonly floor: Floor | null
+  /** `value / floor.value` */
   readonly ratio: number | null
   readonly aim: string | null
   /** Whether the aim is met; null when there is none. */
   readonly met: boolean | null
   readonly detail: Readonly<Record<string, unknown>>
+}
+
+interface Floor {
+  readonly name: string
+  readonly value: number
 }
 
 export interface Context {
@@ -40,17 +45,20 @@ export const figure = (
   name: string,
   value: number,
   unit: string,
-  { aim, detail = {}, raw }: { readonly raw?: number; readonly aim?: Aim; readonly detail?: Figure["detail"] } = {}
+  { aim, detail = {}, floor }: { readonly floor?: Floor; readonly aim?: Aim; readonly detail?: Figure["detail"] } = {}
 ): Figure => ({
   name,
   value: rounded(value),
   unit,
-  raw: raw === undefined ? null : rounded(raw),
-  ratio: raw === undefined ? null : rounded(value / raw),
+  floor: floor === undefined ? null : { name: floor.name, value: rounded(floor.value) },
+  ratio: floor === undefined ? null : rounded(value / floor.value),
   aim: aim?.text ?? null,
   met: aim?.met ?? null,
   detail
 })
+
+/** One-row transactions a second of better-sqlite3 with `synchronous=FULL`. */
+export const rawFull = (value: number): Floor => ({ name: "raw FULL", value })
 
 export const atLeast = (value: number, least: number, text: string): Aim => ({ text, met: value >= least })
 

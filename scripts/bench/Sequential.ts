@@ -1,6 +1,6 @@
 import { openEngine } from "./EngineUnderTest.ts"
 import { median, perSecond } from "./Figures.ts"
-import { atLeast, atMost, type Figure, figure, type Measurement } from "./Measurement.ts"
+import { atLeast, atMost, type Figure, figure, type Measurement, rawFull } from "./Measurement.ts"
 import { steps } from "./Workflows.ts"
 
 /** Steps of one run, each of which waits for the commit of the one before. */
@@ -26,7 +26,7 @@ export const sequential: Measurement = {
     await engine.close()
     const figures = [...rates].map(([n, measured]): Figure => {
       const ratio = median(ratios.get(n)!)
-      const options = { raw: median(measured) / ratio, detail: { samples: measured.map(Math.round) } }
+      const options = { floor: rawFull(median(measured) / ratio), detail: { samples: measured.map(Math.round) } }
       return figure(
         `sequential ${n}`,
         median(measured),

@@ -7,19 +7,20 @@ const number = (value: number) => value.toLocaleString("en-US", { maximumFractio
 /** The figures for people. */
 export const table = (figures: ReadonlyArray<Figure>): string => {
   const rows = [
-    ["", "value", "unit", "raw FULL", "× raw", "aim", ""],
+    ["", "value", "unit", "floor", "", "× floor", "aim", ""],
     ...figures.map((figure) => [
       figure.name,
       number(figure.value),
       figure.unit,
-      figure.raw === null ? "" : number(figure.raw),
+      figure.floor === null ? "" : number(figure.floor.value),
+      figure.floor?.name ?? "",
       figure.ratio === null ? "" : number(figure.ratio),
       figure.aim ?? "",
       verdict(figure)
     ])
   ]
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
-  const rightAligned = new Set([1, 3, 4])
+  const rightAligned = new Set([1, 3, 5])
   return rows.map((row) =>
     row.map((cell, column) => rightAligned.has(column) ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!))
       .join("  ").trimEnd()

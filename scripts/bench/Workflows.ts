@@ -1,5 +1,5 @@
-import { Effect, Schema } from "effect"
-import { Approval, Task, Workflow } from "../../src/workflow/index.ts"
+import { Effect, Layer, Schema } from "effect"
+import { Approval, Task, Workflow } from "smithers-orchestrator/workflow"
 
 /** `n` trivial steps, one after the other. */
 const Steps = Workflow.make({
@@ -53,3 +53,24 @@ export const parked = Parked.toLayer(Effect.fnUntraced(function*() {
   const { approved } = yield* Approval.ask({ id: "ship", title: "Ship it?", payload: { version: 1 } })
   return approved
 }))
+
+const Fanout = Workflow.make({
+  name: "bench-fanout",
+  payload: { n: Schema.Int },
+  success: Schema.Int,
+  idempotencyKey: ({ n }) => String(n)
+})
+
+/** Waits for an approval, so that everybody can subscribe, then does `n` steps, many at a time. */
+const fanout = Fanout.toLayer(Effect.fnUntraced(function*({ n }) {
+  yield* Approval.ask({ id: "go", title: "Go?", payload: { n } })
+  yield* Effect.forEach(
+    Array.from({ length: n }, (_, i) => i),
+    (i) => Task.run({ id: `step-${i}`, output: Schema.Int, execute: Effect.succeed(1) }),
+    { concurrency: 64, discard: true }
+  )
+  return n
+}))
+
+/** This module as the service loads it. */
+export const layer = Layer.mergeAll(steps, parked, fanout)

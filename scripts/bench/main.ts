@@ -3,13 +3,17 @@ import fs from "node:fs"
 import os from "node:os"
 import path from "node:path"
 import { parseArgs } from "node:util"
+import { serveBare } from "./BareServer.ts"
+import { coldStart } from "./ColdStart.ts"
 import { concurrent } from "./Concurrent.ts"
+import { fanout } from "./Fanout.ts"
 import { latency } from "./Latency.ts"
 import { type Figure, type Measurement } from "./Measurement.ts"
 import { parked } from "./Parked.ts"
 import { raw } from "./Raw.ts"
 import { openRawDisk } from "./RawDisk.ts"
 import { resume } from "./Resume.ts"
+import { rpc } from "./Rpc.ts"
 import { sequential } from "./Sequential.ts"
 import { table } from "./Table.ts"
 
@@ -17,7 +21,17 @@ import { table } from "./Table.ts"
 // One JSON document on stdout, a table on stderr. Each measurement has a process of its own, so that none inherits the
 // heap or the compiled code of another; `--here` keeps to this process, for a profiler.
 
-const measurements: ReadonlyArray<Measurement> = [raw, sequential, concurrent, latency, resume, parked]
+const measurements: ReadonlyArray<Measurement> = [
+  raw,
+  sequential,
+  concurrent,
+  latency,
+  resume,
+  parked,
+  rpc,
+  fanout,
+  coldStart
+]
 
 /** Longest that one measurement may take. */
 const limitMs = 10 * 60_000
@@ -27,7 +41,8 @@ const { values } = parseArgs({
     quick: { type: "boolean", default: false },
     only: { type: "string" },
     here: { type: "boolean", default: false },
-    child: { type: "string" }
+    child: { type: "string" },
+    bare: { type: "boolean", default: false }
   }
 })
 const { here, quick } = values
@@ -93,7 +108,9 @@ const measureApart = (measurement: Measurement): Promise<Outcome> =>
 
 const cpu = () => ({ model: os.cpus()[0]?.model ?? "unknown", count: os.availableParallelism() })
 
-if (values.child !== undefined) {
+if (values.bare) {
+  serveBare()
+} else if (values.child !== undefined) {
   const outcome = await outcomeOf(named(values.child))
   process.send!(outcome, undefined, undefined, () => process.exit(0))
 } else {

@@ -16,7 +16,7 @@ export const serviceProgram = (): string => {
 export interface ServiceOptions {
   readonly program: string
   readonly home: string
-  /** Workflow modules. */
+  /** Workflow modules; none: the shipped ones. */
   readonly workflows: ReadonlyArray<string>
   readonly token: string
   readonly env?: Readonly<Record<string, string>>
@@ -53,7 +53,7 @@ export const startService = ({ env, home, nodeOptions = [], program, token, work
       SMITHERS_HOST: "127.0.0.1",
       SMITHERS_PORT: "0",
       SMITHERS_ADMIN_TOKEN: token,
-      SMITHERS_WORKFLOWS: workflows.join(","),
+      ...(workflows.length > 0 && { SMITHERS_WORKFLOWS: workflows.join(",") }),
       ...env
     }
   })
