@@ -1,7 +1,9 @@
 import { parseArgs } from "node:util"
 import { crash } from "./Crash.ts"
+import { fuzz } from "./Fuzz.ts"
 
 // npm run soak -- crash [--kills 200] [--seed 1]
+// npm run soak -- fuzz [--count 20000] [--seed 1]
 // npm run soak -- all
 // Progress on stderr, one JSON document on stdout; exit code 1 when something did not hold.
 
@@ -9,6 +11,7 @@ const { positionals, values } = parseArgs({
   allowPositionals: true,
   options: {
     kills: { type: "string", default: "200" },
+    count: { type: "string", default: "20000" },
     seed: { type: "string", default: String(Date.now() % 1_000_000) }
   }
 })
@@ -17,13 +20,14 @@ const say = (line: string) => process.stderr.write(`${line}\n`)
 const seed = Number(values.seed)
 
 const campaigns: Readonly<Record<string, () => Promise<{ readonly violations: ReadonlyArray<string> }>>> = {
-  crash: () => crash({ kills: Number(values.kills), seed, say })
+  crash: () => crash({ kills: Number(values.kills), seed, say }),
+  fuzz: () => fuzz({ count: Number(values.count), seed, say })
 }
 
 const [name = ""] = positionals
 const chosen = name === "all" ? Object.keys(campaigns) : name in campaigns ? [name] : []
 if (chosen.length === 0) {
-  say(`usage: npm run soak -- ${Object.keys(campaigns).join("|")}|all [--kills N] [--seed S]`)
+  say(`usage: npm run soak -- ${Object.keys(campaigns).join("|")}|all [--kills N] [--count N] [--seed S]`)
   process.exit(2)
 }
 
