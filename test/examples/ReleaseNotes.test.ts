@@ -245,14 +245,14 @@ _Commits reachable from \`${made.build}\` and not from \`${made.released}\`._
       const desk = yield* openDesk(yield* place)
       const [workflow] = yield* desk.engine.workflows
       assert.strictEqual(workflow?.key, "release-notes")
-      assert.strictEqual(workflow.title, "Release notes")
+      assert.strictEqual(workflow?.title, "Release notes")
       const schema = yield* Schema.decodeUnknown(Schema.Struct({
         required: Schema.Array(Schema.String),
         properties: Schema.Record({
           key: Schema.String,
           value: Schema.Struct({ type: Schema.String, title: Schema.String, description: Schema.String })
         })
-      }))(workflow.inputSchema)
+      }))(workflow?.inputSchema)
       assert.deepStrictEqual(schema.required, ["repo"])
       assert.deepStrictEqual(Object.values(schema.properties).map(({ title }) => title), ["Repository", "From", "To"])
     }).pipe(Effect.provide(NodeContext.layer)))

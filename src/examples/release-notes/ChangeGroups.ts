@@ -22,7 +22,7 @@ export const ChangeGroup = Schema.Struct({
 })
 export type ChangeGroup = typeof ChangeGroup.Type
 
-export const Author = Schema.Struct({ name: Schema.String, changes: Schema.Int })
+const Author = Schema.Struct({ name: Schema.String, changes: Schema.Int })
 
 /** Everything that notes are drafted from. */
 export const Changes = Schema.Struct({

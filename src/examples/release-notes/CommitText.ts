@@ -6,7 +6,7 @@ const terminalSequences = /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0
 /** Control and format characters (changes of direction among them), except those that emoji and scripts need. */
 const unseen = /(?![\n\t\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}]/gu
 
-/** Readable text of several lines. */
+/** Readable text of several lines, at most one of them empty in a row. */
 export const lines = (text: string): string =>
   text
     .replace(/\r\n?|[\u2028\u2029]/g, "\n")
@@ -15,6 +15,7 @@ export const lines = (text: string): string =>
     .split("\n")
     .map((line) => line.trimEnd())
     .join("\n")
+    .replace(/\n{3,}/g, "\n\n")
     .trim()
 
 /** Readable text of one line. */

@@ -22,18 +22,29 @@ const header = /^([\p{L}\p{N}_-]+)(?:\(([^()]{1,80})\))?(!)?: (.+)$/u
 const area = /^([\p{L}\p{N}@][\p{L}\p{N}@ ._/,&+*-]{0,59}): (.+)$/u
 const areaWords = 4
 
-const breakingFooter = /^BREAKING[ -]CHANGE: *([^]*?)(?=\n\n|\n[\p{L}-]+(?:: | #)|$(?![^]))/mu
+const breakingFooter = /^BREAKING[ -]CHANGE:/m
+/** A blank line, or the next footer. */
+const footerEnd = /\n(?:\n|[\p{L}-]+(?:: | #))/u
+
+/** The text of the footer; undefined if there is none. */
+const breakingOf = (body: string): string | undefined => {
+  const found = breakingFooter.exec(body)
+  if (found === null) return undefined
+  const start = found.index + found[0].length
+  const text = body.slice(start, start + 2 * breakingChars)
+  const end = text.search(footerEnd)
+  return cut(line(end === -1 ? text : text.slice(0, end)), breakingChars)
+}
 
 const revertHeader = /^revert(?:s|ed)?[ :(!]/i
-const revertedHash = /^\s*(?:this )?reverts? (?:commit )?([0-9a-f]{7,64})\b/im
+const revertedHash = /^(?:this )?reverts? (?:commit )?([0-9a-f]{7,64})\b/im
 const revertFooter = /^refs?: *([0-9a-f]{7,64})\b/im
 
 export const parse = (subject: string, body: string): Parsed => {
   const conventional = header.exec(subject)
   const [, type = null, scope = null, mark, text = subject] = conventional ?? []
   const [, prefix = type, rest = text] = conventional === null ? areaOf(subject) : []
-  const footer = breakingFooter.exec(body)?.[1]
-  const breaking = footer !== undefined ? cut(line(footer), breakingChars) : mark === "!" ? rest : null
+  const breaking = breakingOf(body) ?? (mark === "!" ? rest : null)
   return {
     prefix,
     scope,

@@ -3,7 +3,7 @@ import { Effect, Stream } from "effect"
 import { ReleaseNotesConfig } from "./ReleaseNotesConfig.ts"
 import { GitFailed, RangeTooLarge } from "./ReleaseNotesError.ts"
 
-export interface Output {
+interface Output {
   readonly exitCode: number
   readonly stdout: string
   /** The beginning of it. */

@@ -15,7 +15,7 @@ export type Draft = typeof Draft.Type
 export const Point = Schema.Struct({ ref: Schema.String, hash: Schema.String })
 
 /** What the notes are about. */
-export interface Subject {
+interface Subject {
   readonly name: string
   /** Null: from the first commit. */
   readonly from: typeof Point.Type | null

@@ -6,13 +6,16 @@ import { ReleaseNotesConfig } from "./ReleaseNotesConfig.ts"
 import { GitFailed, RangeTooLarge, RefNotFound, RepositoryRefused } from "./ReleaseNotesError.ts"
 
 /** Commits that one range may have. */
-export const maxCommits = 10_000
+const maxCommits = 10_000
 const subjectChars = 300
 const bodyChars = 8_192
+/** Of a message as it is stored, before it is cleaned. */
+const messageChars = 32_768
+const maxCoAuthors = 50
 const nameChars = 100
 
 /** A repository that lies, with everything git reads of it, below an allowed root. */
-export interface Repository {
+interface Repository {
   /** Without symbolic links. */
   readonly path: string
   readonly gitDirectory: string
@@ -103,24 +106,34 @@ export const resolve = Effect.fnUntraced(function*(repository: Repository, field
 
 const isHash = (text: string) => /^[0-9a-f]{40}([0-9a-f]{24})?$/.test(text)
 
-const coAuthor = /^co-authored-by:\s*([^<\n]+?)\s*(?:<[^>\n]*>)?\s*$/gim
+const coAuthor = /^co-authored-by:([^<]+)/i
 
 const readCommit = (fields: ReadonlyArray<string>): Commit => {
   const [hash = "", parents = "", author = "", date = "", message = ""] = fields
-  const text = lines(message)
-  const end = text.indexOf("\n")
-  const body = end === -1 ? "" : text.slice(end + 1).trim()
-  const coAuthors = Array.from(body.matchAll(coAuthor), ([, name = ""]) => cut(line(name), nameChars))
+  const [subject = "", ...rest] = lines(cutMiddle(message, messageChars)).split("\n")
+  const coAuthors = rest.flatMap((text) => {
+    const name = line(coAuthor.exec(text)?.[1] ?? "")
+    return name === "" ? [] : [cut(name, nameChars)]
+  })
   return {
     hash,
     merge: parents.includes(" "),
     author: cut(line(author), nameChars) || "unknown",
-    coAuthors: [...new Set(coAuthors)].slice(0, 50),
+    coAuthors: [...new Set(coAuthors)].slice(0, maxCoAuthors),
     date,
-    subject: cut(line(end === -1 ? text : text.slice(0, end)), subjectChars) || "(no message)",
-    body: cutMiddle(body, bodyChars)
+    subject: cut(line(subject), subjectChars) || "(no message)",
+    body: cutMiddle(rest.join("\n").trim(), bodyChars)
   }
 }
+
+/** Commits that are read without leaving the event loop to others. */
+const commitsAtOnce = 64
+
+/** Lets everybody else have a turn. */
+const turn = Effect.async<void>((resume) => {
+  const handle = setImmediate(() => resume(Effect.void))
+  return Effect.sync(() => clearImmediate(handle))
+})
 
 /** Fields end with NUL, the one character that no message contains. */
 const format = ["%H", "%P", "%aN", "%aI", "%B"]
@@ -146,10 +159,12 @@ export const commits = Effect.fnUntraced(function*(repository: Repository, from:
   const fields = stdout.split("\0")
   const count = (fields.length - 1) / format.length
   if (count > maxCommits) return yield* new RangeTooLarge({ limit: maxCommits, unit: "commits" })
-  const found = Array.from(
-    { length: Math.floor(count) },
-    (_, index) => readCommit(fields.slice(index * format.length, (index + 1) * format.length))
-  )
+  const found: Array<Commit> = []
+  while (found.length < Math.floor(count)) {
+    const start = found.length * format.length
+    found.push(readCommit(fields.slice(start, start + format.length)))
+    if (found.length % commitsAtOnce === 0) yield* turn
+  }
   return Number.isInteger(count) && found.every(({ hash }) => isHash(hash)) ? found : yield* new GitFailed({
     operation: "log",
     reason: "Unreadable",
