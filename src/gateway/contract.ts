@@ -10,7 +10,7 @@ export { failure, FailureCode, failureStatus, GatewayFailure, toWireError, WireE
 export {
   ConnectParams,
   EventFrame,
-  FrameId,
+  frameIdChars,
   Hello,
   RequestFrame,
   ResponseFrame,

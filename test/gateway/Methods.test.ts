@@ -287,8 +287,13 @@ layer(gateway, { excludeTestServices: true })("methods", (it) => {
           ...more
         }))
       yield* node("good", { outputJson: "{\"value\":3,\"none\":null}" })
-      yield* node("bad", { state: "failed", attempt: 2, error: { name: "Error", message: "kaput", typed: false } })
-      yield* node("next", { state: "pending", attempt: 0 })
+      yield* node("bad", {
+        ordinal: 1,
+        state: "failed",
+        attempt: 2,
+        error: { name: "Error", message: "kaput", typed: false }
+      })
+      yield* node("next", { ordinal: 2, state: "pending", attempt: 0 })
       yield* write(runs.putAttempt({
         runId,
         nodeId: "bad",

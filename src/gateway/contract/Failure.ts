@@ -40,12 +40,14 @@ export class GatewayFailure extends Schema.TaggedError<GatewayFailure>()("Gatewa
 }) {}
 
 /** A failure whose code the compiler knows. */
-export const failure = <const C extends FailureCode>(
+export function failure<const C extends FailureCode>(
   code: C,
   message: string,
   details?: Readonly<Record<string, unknown>>
-): GatewayFailure & { readonly code: C } =>
-  new GatewayFailure({ code, message, ...(details && { details }) }) as GatewayFailure & { readonly code: C }
+): GatewayFailure & { readonly code: C }
+export function failure(code: FailureCode, message: string, details?: Readonly<Record<string, unknown>>) {
+  return new GatewayFailure({ code, message, ...(details && { details }) })
+}
 
 /** The `error` member of a response: details are flattened into it. */
 export const WireError = Schema.Struct(

@@ -9,7 +9,7 @@ import { RunRow } from "./RunRow.ts"
 /** Characters of a request's id. */
 export const frameIdChars = 128
 
-export const FrameId = Schema.String.pipe(Schema.maxLength(frameIdChars))
+const FrameId = Schema.String.pipe(Schema.maxLength(frameIdChars))
 
 /** What a client sends over the WebSocket. */
 export const RequestFrame = Schema.Struct({

@@ -38,7 +38,7 @@ export const RunRow = Schema.Struct({
 })
 export type RunRow = typeof RunRow.Type
 
-export const Blocked = Schema.Union(
+const Blocked = Schema.Union(
   Schema.Struct({ kind: Schema.Literal("approval"), nodeId: Schema.String, requestedAt: Schema.String }),
   Schema.Struct({ kind: Schema.Literal("event"), nodeId: Schema.String }),
   Schema.Struct({ kind: Schema.Literal("timer"), nodeId: Schema.String, wakeAt: Schema.String })

@@ -1,6 +1,6 @@
-import type { ServerResponse } from "node:http"
 import { failureStatus, type GatewayFailure, toWireError } from "../contract.ts"
 import { jsonText } from "./Json.ts"
+import type { ServerResponse } from "./NodeHttp.ts"
 
 const baseHeaders = {
   "Cache-Control": "no-store",

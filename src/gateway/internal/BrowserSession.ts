@@ -1,9 +1,9 @@
 import { Effect } from "effect"
-import type { IncomingMessage, ServerResponse } from "node:http"
 import { answerFailure, answerText } from "./Answer.ts"
 import { sessionCookie } from "./Credentials.ts"
 import type { Dispatcher } from "./Dispatcher.ts"
 import { jsonText } from "./Json.ts"
+import type { IncomingMessage, ServerResponse } from "./NodeHttp.ts"
 
 /** `GET /v1/auth/session?token=&next=`: turns a token into the cookie of a browser session (`wire-protocol.md` §3.4). */
 export const answerSession = (

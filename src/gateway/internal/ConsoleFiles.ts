@@ -1,8 +1,8 @@
 import { FileSystem, Path } from "@effect/platform"
 import { Effect } from "effect"
-import type { ServerResponse } from "node:http"
 import { answer } from "./Answer.ts"
 import { jsonText } from "./Json.ts"
+import type { ServerResponse } from "./NodeHttp.ts"
 
 export interface ConsoleFiles {
   readonly mountPath: string

@@ -1,7 +1,7 @@
-import type { IncomingMessage } from "node:http"
+import type { IncomingMessage } from "./NodeHttp.ts"
 
 /** What a request presents; `ambient` when a browser sent it by itself. */
-export interface Presented {
+interface Presented {
   readonly token: string
   readonly ambient: boolean
 }

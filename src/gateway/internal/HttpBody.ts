@@ -1,7 +1,7 @@
 import { Effect } from "effect"
-import type { IncomingMessage } from "node:http"
 import { failure, type GatewayFailure } from "../contract.ts"
 import { limits } from "./Limits.ts"
+import type { IncomingMessage } from "./NodeHttp.ts"
 
 const tooLarge = () => failure("PayloadTooLarge", `body: must be at most ${limits.body} bytes`)
 

@@ -1,7 +1,6 @@
 import { Cause, Effect, Either } from "effect"
-import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Engine } from "../../engine/index.ts"
-import { failure, type GatewayFailure, HealthAnswer } from "../contract.ts"
+import { failure, frameIdChars, type GatewayFailure, HealthAnswer } from "../contract.ts"
 import type { ServiceState } from "../ServiceState.ts"
 import { answerFailure, answerJson, answerNotFound, answerText, okFrame } from "./Answer.ts"
 import { answerSession } from "./BrowserSession.ts"
@@ -11,14 +10,14 @@ import type { Dispatcher } from "./Dispatcher.ts"
 import { encodeWith } from "./encodeWith.ts"
 import { readBody } from "./HttpBody.ts"
 import { checkBounds, clipPrompt, invalidInput, invalidRequest, isObject, jsonText, parseJson } from "./Json.ts"
-import { limits } from "./Limits.ts"
 import { listWorkflows } from "./listWorkflows.ts"
+import type { IncomingMessage, ServerResponse } from "./NodeHttp.ts"
 import { prometheusText } from "./Prometheus.ts"
 
 const rpcPrefix = "/v1/rpc/"
 const encodeHealth = encodeWith(HealthAnswer)
 
-export interface HttpFaceOptions {
+interface HttpFaceOptions {
   readonly dispatcher: Dispatcher
   readonly engine: Engine.Engine["Type"]
   readonly state: ServiceState["Type"]
@@ -41,7 +40,7 @@ export const makeHttpFace = ({ allowedOrigins, console, dispatcher, engine, stat
   /** A call: `named` is the method of the path, else the body names it. */
   const rpc = (request: IncomingMessage, response: ServerResponse, named: string | undefined) => {
     const given = request.headers["x-request-id"]
-    let id = typeof given === "string" && given.length <= limits.idChars ? given : undefined
+    let id = typeof given === "string" && given.length <= frameIdChars ? given : undefined
     const identified = () => id ??= crypto.randomUUID()
     return Effect.flatMap(authenticate(request), (principal) =>
       Effect.flatMap(readBody(request), (bytes) => {
@@ -128,8 +127,8 @@ const readCall = (bytes: Buffer, named: string | undefined): Either.Either<Calle
   const clipped = clipPrompt(enveloped ? params ?? {} : body)
   const violation = checkBounds(clipped, "params")
   if (violation !== undefined) return Either.left(invalidInput(violation))
-  if (id !== undefined && enveloped && (typeof id !== "string" || id.length > limits.idChars)) {
-    return Either.left(invalidInput(`id: must be a string of at most ${limits.idChars} characters`))
+  if (id !== undefined && enveloped && (typeof id !== "string" || id.length > frameIdChars)) {
+    return Either.left(invalidInput(`id: must be a string of at most ${frameIdChars} characters`))
   }
   return Either.right({ method: name, params: clipped, id: typeof id === "string" ? id : undefined })
 }

@@ -3,7 +3,7 @@ import { isUtf8 } from "node:buffer"
 import { failure, type GatewayFailure } from "../contract.ts"
 import { limits } from "./Limits.ts"
 
-export type JsonObject = { readonly [member: string]: unknown }
+type JsonObject = { readonly [member: string]: unknown }
 
 export const isObject = (value: unknown): value is JsonObject => Predicate.isRecord(value)
 

@@ -9,7 +9,6 @@ export const limits = {
   elements: 256,
   stringChars: 16_384,
   methodChars: 64,
-  idChars: 128,
   promptChars: 8_192,
 
   headersTimeoutMs: 30_000,

@@ -18,7 +18,7 @@ export interface Address {
 }
 
 /** What a listener hands its requests to, and how they are ended. */
-export interface Service {
+interface Service {
   readonly onRequest: (request: IncomingMessage, response: ServerResponse) => void
   readonly onUpgrade: (request: IncomingMessage, raw: Duplex, head: Buffer) => void
   /** Requests in flight. */

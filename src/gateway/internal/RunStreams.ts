@@ -21,7 +21,7 @@ interface OpenStream {
 }
 
 /** The `streamRunEvents` of one connection. */
-export interface RunStreams {
+interface RunStreams {
   /** Answers the request, then sends its events until the connection ends or the stream fails. */
   readonly open: (frameId: string, params: unknown, principal: Principal.Principal) => Effect.Effect<void>
   readonly has: (runId: string) => boolean

@@ -1,13 +1,13 @@
 import { Effect } from "effect"
-import { type IncomingMessage, STATUS_CODES } from "node:http"
 import type { Duplex } from "node:stream"
 import { type WebSocket, WebSocketServer } from "ws"
 import { type Connection, serveConnection, type Shared } from "./Connection.ts"
 import { isAllowedOrigin, isForeign, presentedBy } from "./Credentials.ts"
 import { limits } from "./Limits.ts"
 import { connectionsActive, connectionsClosed, connectionsTotal } from "./Metrics.ts"
+import type { IncomingMessage } from "./NodeHttp.ts"
 
-export interface Upgrades {
+interface Upgrades {
   /** The listener for the server's `upgrade` event. */
   readonly onUpgrade: (request: IncomingMessage, raw: Duplex, head: Buffer) => void
   /** Takes no more, and asks every connection to close. */
@@ -90,9 +90,11 @@ export const makeUpgrades = (
   }
 }
 
-const refuse = (raw: Duplex, status: number, reason: string): void => {
+const reasons = { 403: "Forbidden", 503: "Service Unavailable" } as const
+
+const refuse = (raw: Duplex, status: keyof typeof reasons, reason: string): void => {
   raw.end(
-    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Type: text/plain\r\n` +
+    `HTTP/1.1 ${status} ${reasons[status]}\r\nConnection: close\r\nContent-Type: text/plain\r\n` +
       `Content-Length: ${Buffer.byteLength(reason)}\r\n\r\n${reason}`
   )
 }

@@ -5,7 +5,7 @@ import type { RunStore } from "../../journal/index.ts"
 import type { PersistenceError } from "../../persistence/index.ts"
 import { failure, type FailureCode, type GatewayFailure } from "../contract.ts"
 
-export type DomainError =
+type DomainError =
   | DecisionRefused
   | Forbidden
   | InvalidGrant
