@@ -44,11 +44,11 @@ export const run = <A, I, X, R, E = never, EI = never>(
 }
 
 /** Puts the steps of `effect` under a common node of the run's tree. */
-export const group = (id: string, label?: string) =>
-<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | WorkflowEngine.WorkflowInstance> =>
-  Step.group(id, label ?? null, effect, Step.here(group))
+export const group =
+  (id: string, label?: string) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | WorkflowEngine.WorkflowInstance> =>
+    Step.group(id, label ?? null, effect, Step.here(group))
 
 /** Gives the steps of `effect` their place in a loop: the same ids again, told apart by the iteration (from 0). */
 export const iteration = (index: number) => <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.provideService(effect, Step.CurrentIteration, index)
-

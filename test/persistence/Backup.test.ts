@@ -27,7 +27,8 @@ const homeWith = (rows: number, text = "old") =>
     yield* Effect.scoped(Effect.gen(function*() {
       const persistence = yield* openHome(home)
       yield* persistence.write(createTables)
-      yield* Effect.forEach(Array.from({ length: rows }, (_, i) => pair(i + 1, text)), (unit) => persistence.submit(() => unit))
+      yield* Effect.forEach(Array.from({ length: rows }, (_, i) => pair(i + 1, text)), (unit) =>
+        persistence.submit(() => unit))
       yield* persistence.write(Write.all([
         Write.run("INSERT INTO without_key (text) VALUES ('x'), ('y'), ('z')", []),
         Write.run("DELETE FROM without_key WHERE text = 'x'", [])

@@ -20,21 +20,21 @@ export interface Submitted<A, E> {
   readonly withdraw: () => boolean
 }
 
-/** A unit in the queue. */
-class Pending implements Submitted<unknown, unknown> {
+/** A unit in the queue, which holds units of every type: the writer answers each with its own A and E. */
+class Pending<A, E> implements Submitted<A, E | PersistenceError> {
   state: "queued" | "taken" | "withdrawn" = "queued"
-  private readonly make: () => Write<unknown, unknown>
-  private made: Write<unknown, unknown> | undefined
+  private readonly make: () => Write<A, E>
+  private made: Write<A, E> | undefined
   private exit: Exit.Exit<unknown, unknown> | undefined
   private listener: ((exit: Exit.Exit<unknown, unknown>) => void) | undefined
 
-  constructor(make: () => Write<unknown, unknown>, listener?: (exit: Exit.Exit<unknown, unknown>) => void) {
+  constructor(make: () => Write<A, E>, listener?: (exit: Exit.Exit<A, E | PersistenceError>) => void) {
     this.make = make
-    this.listener = listener
+    this.listener = listener as typeof this.listener
   }
 
   /** Made when a batch takes it: many a unit is withdrawn before. */
-  get write(): Write<unknown, unknown> {
+  get write(): Write<A, E> {
     return this.made ??= this.make()
   }
 
@@ -43,10 +43,12 @@ class Pending implements Submitted<unknown, unknown> {
     this.listener?.(exit)
   }
 
-  get answer(): Effect.Effect<unknown, unknown> {
-    return Effect.async((resume) => {
-      if (this.exit === undefined) this.listener = resume
-      else resume(this.exit)
+  get answer(): Effect.Effect<A, E | PersistenceError> {
+    return Effect.async<A, E | PersistenceError>((resume) => {
+      // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off -- the exit that the writer made of this very unit
+      const answer = (exit: Exit.Exit<unknown, unknown>) => resume(exit as Exit.Exit<A, E | PersistenceError>)
+      if (this.exit === undefined) this.listener = answer
+      else answer(this.exit)
     })
   }
 
@@ -57,6 +59,8 @@ class Pending implements Submitted<unknown, unknown> {
   }
 }
 
+type Queued = Pending<unknown, unknown>
+
 /** Thrown inside a batch by a guard that matched no row. */
 class Aborted {
   readonly error: unknown
@@ -66,12 +70,12 @@ class Aborted {
 }
 
 interface Done {
-  readonly unit: Pending
+  readonly unit: Queued
   readonly results: ReadonlyArray<StatementResult>
 }
 
 interface Refused {
-  readonly unit: Pending
+  readonly unit: Queued
   readonly exit: Exit.Exit<never, unknown>
 }
 
@@ -81,7 +85,7 @@ type Outcome =
     readonly done: ReadonlyArray<Done>
     readonly refused: ReadonlyArray<Refused>
     /** Units that the time did not suffice for; they are first in the next batch. */
-    readonly rest: ReadonlyArray<Pending>
+    readonly rest: ReadonlyArray<Queued>
   }
   /** Another process holds the write lock; nothing happened. */
   | { readonly _tag: "Busy"; readonly cause: unknown }
@@ -138,7 +142,7 @@ export const makeWriter = (db: Database) =>
   Effect.gen(function*() {
     const clock = yield* Effect.clock
     const prepared = new Map<string, Prepared>()
-    let pending: Array<Pending> = []
+    let pending: Array<Queued> = []
     /** So many units at the head of the queue have to be committed one by one. */
     let single = 0
     let closed = false
@@ -172,12 +176,12 @@ export const makeWriter = (db: Database) =>
       if (db.inTransaction) rollback.run()
     }
 
-    const refuse = (unit: Pending, thrown: unknown): Refused => ({
+    const refuse = (unit: Queued, thrown: unknown): Refused => ({
       unit,
       exit: Exit.fail(thrown instanceof Aborted ? thrown.error : toError(thrown))
     })
 
-    const attempt = (batch: ReadonlyArray<Pending>, isolated: boolean): Outcome => {
+    const attempt = (batch: ReadonlyArray<Queued>, isolated: boolean): Outcome => {
       const done: Array<Done> = []
       const refused: Array<Refused> = []
       try {
@@ -231,7 +235,7 @@ export const makeWriter = (db: Database) =>
       return { _tag: "Committed", done, refused, rest: batch.slice(next) }
     }
 
-    const commitBatch = (batch: ReadonlyArray<Pending>): Outcome => {
+    const commitBatch = (batch: ReadonlyArray<Queued>): Outcome => {
       const together = attempt(batch, false)
       return together._tag === "Split" ? attempt(batch, true) : together
     }
@@ -255,7 +259,7 @@ export const makeWriter = (db: Database) =>
       unit.resume(defects.length === 0 ? Exit.succeed(answer) : Exit.die(defects[0]))
     }
 
-    const answer = (outcome: Exclude<Outcome, { _tag: "Busy" }>, batch: ReadonlyArray<Pending>) => {
+    const answer = (outcome: Exclude<Outcome, { _tag: "Busy" }>, batch: ReadonlyArray<Queued>) => {
       switch (outcome._tag) {
         case "Committed":
           for (const done of outcome.done) succeed(done)
@@ -271,7 +275,7 @@ export const makeWriter = (db: Database) =>
       }
     }
 
-    const carryOut = Effect.fnUntraced(function*(batch: ReadonlyArray<Pending>) {
+    const carryOut = Effect.fnUntraced(function*(batch: ReadonlyArray<Queued>) {
       if (batch.length === 0) return
       const started = clock.unsafeCurrentTimeNanos()
       queueDepth.unsafeUpdate(pending.length, [])
@@ -291,7 +295,7 @@ export const makeWriter = (db: Database) =>
     })
 
     const flush = Effect.suspend(() => {
-      const batch: Array<Pending> = []
+      const batch: Array<Queued> = []
       for (const unit of pending.splice(0, single > 0 ? 1 : maxBatch)) {
         if (unit.state === "withdrawn") continue
         unit.state = "taken"
@@ -332,7 +336,7 @@ export const makeWriter = (db: Database) =>
         })
     )
 
-    const enqueue = (unit: Pending) => {
+    const enqueue = (unit: Queued) => {
       pending.push(unit)
       if (pending.length >= Bounds.writeQueueUnits) space.unsafeClose()
       work.unsafeOpen()
@@ -348,8 +352,7 @@ export const makeWriter = (db: Database) =>
         const unit = new Pending(make)
         if (closed) unit.resume(Exit.fail(closedError))
         else enqueue(unit)
-        // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off -- the queue holds units of every type, and the writer answers each with its own A and E
-        return Effect.succeed(unit as Submitted<A, E | PersistenceError>)
+        return Effect.succeed(unit)
       })
 
     const write = <A, E>(unit: Write<A, E>): Effect.Effect<A, E | PersistenceError> =>
@@ -357,8 +360,7 @@ export const makeWriter = (db: Database) =>
         if (!hasRoom()) return Effect.zipRight(space.await, write(unit))
         return Effect.uninterruptible(Effect.async<A, E | PersistenceError>((resume) => {
           if (closed) return resume(Effect.fail(closedError))
-          // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off -- as above
-          enqueue(new Pending(() => unit, (exit) => resume(exit as Exit.Exit<A, E | PersistenceError>)))
+          enqueue(new Pending(() => unit, resume))
         }))
       })
 
