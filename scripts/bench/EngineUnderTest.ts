@@ -31,7 +31,7 @@ const layerAt = (home: string, workflows: Layer.Layer<never, never, WorkflowEngi
   )
 }
 
-export interface EngineUnderTest {
+interface EngineUnderTest {
   readonly launch: (workflow: string, input: unknown) => Promise<string>
   /** Launches and waits for the end; throws unless the run finished. */
   readonly finish: (workflow: string, input: unknown) => Promise<void>

@@ -72,5 +72,8 @@ const fanout = Fanout.toLayer(Effect.fnUntraced(function*({ n }) {
   return n
 }))
 
-/** This module as the service loads it. */
+/**
+ * This module as a workflow module.
+ * @public loaded by the service
+ */
 export const layer = Layer.mergeAll(steps, parked, fanout)

@@ -1,13 +1,14 @@
 import fs from "node:fs"
 import path from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
+import { workflowName } from "./CrashWorkflow.ts"
 import { collect, readLines } from "./Evidence.ts"
 import { seeded } from "./Random.ts"
 import { call, newToken, serviceProgram, startService, workingDirectory } from "./Service.ts"
 import { makeSubscriber } from "./Subscriber.ts"
 import { judge, judgeFinished, nothingYet } from "./Verdict.ts"
 
-export interface CrashReport {
+interface CrashReport {
   readonly seed: number
   readonly kills: number
   readonly killsBeforeReady: number
@@ -97,7 +98,7 @@ export const crash = async (
         if (!early && !enough) void killLater()
         if (!launched) {
           const { frame } = await call(url, token, "launchRun", {
-            workflow: "crash-campaign",
+            workflow: workflowName,
             runId,
             input: { file, tasks }
           })

@@ -6,8 +6,10 @@ import { Task, Workflow } from "smithers-orchestrator/workflow"
 // The module that the service of the crash campaign loads. A task leaves one line in a file: whatever happened to the
 // process, the file knows how often the task was executed, by which process and with which result.
 
+export const workflowName = "crash-campaign"
+
 const CrashCampaign = Workflow.make({
-  name: "crash-campaign",
+  name: workflowName,
   payload: { file: Schema.String, tasks: Schema.Int },
   success: Schema.Int,
   idempotencyKey: ({ file }) => file
@@ -34,7 +36,10 @@ const task = (file: string, index: number) =>
       })
   })
 
-/** A third of the tasks one after the other, then the others four at a time. */
+/**
+ * A third of the tasks one after the other, then the others four at a time.
+ * @public loaded by the service
+ */
 export const layer = CrashCampaign.toLayer(Effect.fnUntraced(function*({ file, tasks }) {
   const inOrder = Math.floor(tasks / 3)
   for (let i = 0; i < inOrder; i++) yield* task(file, i)

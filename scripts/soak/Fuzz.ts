@@ -5,11 +5,12 @@ import net from "node:net"
 import path from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import WebSocket from "ws"
+import { workflowName } from "./CrashWorkflow.ts"
 import { malformed, methods, unknownMethod } from "./Malformed.ts"
 import { type Random, seeded } from "./Random.ts"
 import { ask, newToken, serviceProgram, startService, workingDirectory } from "./Service.ts"
 
-export interface FuzzReport {
+interface FuzzReport {
   readonly seed: number
   readonly sent: number
   /** How often each answer came: a status, a code of an error frame, or the closing of the connection. */
@@ -408,7 +409,7 @@ const worksAsBefore = async (url: string, token: string, directory: string): Pro
   const stored = await ask<ReadonlyArray<unknown>>(url, token, "listRuns", {})
   if (stored.length > 0) violations.push(`${stored.length} runs were launched by what was malformed`)
   const file = path.join(directory, "lines")
-  await ask(url, token, "launchRun", { workflow: "crash-campaign", runId: "after", input: { file, tasks: 6 } })
+  await ask(url, token, "launchRun", { workflow: workflowName, runId: "after", input: { file, tasks: 6 } })
   const deadline = performance.now() + answerLimitMs
   for (;;) {
     const { status } = await ask<{ readonly status: string }>(url, token, "getRun", { runId: "after" })

@@ -1,7 +1,7 @@
 import { type Random } from "./Random.ts"
 
 /** A body or a frame that no correct client sends, and why. */
-export interface Malformed {
+interface Malformed {
   readonly kind: string
   readonly bytes: Buffer
 }

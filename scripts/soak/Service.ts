@@ -13,7 +13,7 @@ export const serviceProgram = (): string => {
   return fs.existsSync(main) && builtHash(root) === sourcesHash(root) ? main : distribution()
 }
 
-export interface ServiceOptions {
+interface ServiceOptions {
   readonly program: string
   readonly home: string
   /** Workflow modules; none: the shipped ones. */
@@ -24,7 +24,7 @@ export interface ServiceOptions {
 }
 
 /** A service in a process of its own. */
-export interface Service {
+interface Service {
   readonly pid: number
   /** Its address, once it listens; rejects when it ends before. */
   readonly url: Promise<string>
@@ -82,7 +82,7 @@ export const startService = ({ env, home, nodeOptions = [], program, token, work
   return { pid: child.pid!, url, ended, hasEnded: () => over, kill: (signal) => child.kill(signal) }
 }
 
-export interface RpcAnswer {
+interface RpcAnswer {
   readonly status: number
   readonly frame: {
     readonly ok: boolean

@@ -8,7 +8,7 @@ export interface SeenEvent {
 }
 
 /** Follows the events of one run over as many connections as it takes. */
-export interface Subscriber {
+interface Subscriber {
   /** Goes on after the last event that was seen; whatever connection there was is given up. */
   readonly connect: (url: string) => void
   readonly disconnect: () => void
