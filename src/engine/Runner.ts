@@ -551,6 +551,8 @@ const make = Effect.gen(function*() {
           payload
         }, found)
       }),
+    parentOf: (runId) =>
+      Effect.map(runs.find(runId), Option.match({ onNone: () => null, onSome: ({ parentRunId }) => parentRunId })),
     awaitExit: (workflow, runId) => Effect.flatMap(awaitEnd(runId), (run) => exitOf(workflow, run)),
     pollExit: (workflow, runId) =>
       Effect.flatMap(runs.find(runId), (run) =>

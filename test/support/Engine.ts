@@ -1,5 +1,6 @@
-import { type Workflow as Definition, WorkflowEngine } from "@effect/workflow"
-import { Cause, Context, Deferred, Effect, FiberId, Layer, Schema, Scope } from "effect"
+import { assert } from "@effect/vitest"
+import { WorkflowEngine } from "@effect/workflow"
+import { Context, Deferred, Effect, FiberId, Layer, Schema, Scope } from "effect"
 import { Audit } from "../../src/audit/index.ts"
 import { ApprovalStore, Engine, EngineConfig, Runner, Supervisor, TimerStore } from "../../src/engine/index.ts"
 import { Journal, RunStore } from "../../src/journal/index.ts"
@@ -10,12 +11,16 @@ import { makeHome, openHome, turn } from "./Home.ts"
 
 export const actor: Actor = { userId: "user:ada", tokenId: "t1", role: "operator", scopes: ["*"] }
 
-type Body<A, E> = Effect.Effect<A, E, WorkflowEngine.WorkflowInstance | WorkflowEngine.WorkflowEngine | Scope.Scope>
+type Body = Effect.Effect<
+  unknown,
+  unknown,
+  WorkflowEngine.WorkflowInstance | WorkflowEngine.WorkflowEngine | Scope.Scope
+>
 
 /** A workflow that takes anything, returns any JSON and may fail with what `error` says. */
-export const workflow = <A, E = never>(
-  body: (input: Readonly<Record<string, unknown>>) => Body<A, E>,
-  options: { readonly name?: string; readonly error?: Schema.Schema<E, never> | Schema.Schema.All } = {}
+export const workflow = (
+  body: (input: Readonly<Record<string, unknown>>) => Body,
+  options: { readonly name?: string; readonly error?: Schema.Schema.All } = {}
 ): Layer.Layer<never, never, WorkflowEngine.WorkflowEngine> =>
   Workflow.make({
     name: options.name ?? "w",
@@ -25,8 +30,6 @@ export const workflow = <A, E = never>(
     idempotencyKey: (input) => JSON.stringify(input)
     // Its schemas are wider than what the body says of itself.
   }).toLayer(body as never) as Layer.Layer<never, never, WorkflowEngine.WorkflowEngine>
-
-export type AnyWorkflow = Definition.Any
 
 /** Between an engine and the database: commits can be held, and the process can be made to die. */
 export interface Line {
@@ -191,4 +194,10 @@ export const dump = (persistence: Persistence.Persistence["Type"]) =>
     return JSON.stringify(rows)
   })
 
-export const defectText = (cause: Cause.Cause<unknown>): string => Cause.pretty(cause)
+/** Asserts that a value of whatever type has these members. */
+export const has = (value: unknown, members: object): void => {
+  assert.instanceOf(value, Object)
+  for (const [key, member] of Object.entries(members)) {
+    assert.deepStrictEqual((value as Record<string, unknown>)[key], member)
+  }
+}

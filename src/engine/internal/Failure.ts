@@ -51,7 +51,7 @@ export const record = <E, I>(error: unknown, schema: Schema.Schema<E, I> | undef
 }
 
 /** Every text within an encoded error, redacted. */
-const redactDeep = (value: unknown): unknown => {
+export const redactDeep = (value: unknown): unknown => {
   if (typeof value === "string") return Redaction.redact(value)
   if (Array.isArray(value)) return value.map(redactDeep)
   if (typeof value === "object" && value !== null) {

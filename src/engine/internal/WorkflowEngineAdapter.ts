@@ -7,8 +7,9 @@ import type { PersistenceError, Write } from "../../persistence/index.ts"
 import { awaitNode, type CompletedNode } from "../DurableWait.ts"
 import type { WorkflowNotFound } from "../EngineError.ts"
 import * as Step from "../Step.ts"
-import type { RunServices } from "./ActiveRun.ts"
+import type { ActiveRun, RunServices } from "./ActiveRun.ts"
 import { codecOf } from "./Codec.ts"
+import { redactDeep } from "./Failure.ts"
 
 /** A registered workflow and how its body is executed. */
 export interface Definition {
@@ -51,6 +52,7 @@ export interface Host {
     payload: object,
     parentRunId: string | null
   ) => Effect.Effect<void, RunStore.RunExists | WorkflowNotFound | PersistenceError>
+  readonly parentOf: (runId: string) => Effect.Effect<string | null, PersistenceError>
   readonly awaitExit: (
     workflow: Workflow.Any,
     runId: string
@@ -71,7 +73,13 @@ export interface Host {
 }
 
 /** An exit of encoded values, as nodes of activities, deferreds and children store it. */
-const EncodedExit = Schema.Exit({ success: Schema.Unknown, failure: Schema.Unknown, defect: Schema.Defect })
+const PlainExit = Schema.Exit({ success: Schema.Unknown, failure: Schema.Unknown, defect: Schema.Defect })
+/** Failures and defects come to rest without credentials. */
+const EncodedExit = Schema.transform(Schema.encodedSchema(PlainExit), PlainExit, {
+  strict: false,
+  decode: (exit) => exit,
+  encode: (exit) => exit._tag === "Failure" ? redactDeep(exit) : exit
+})
 const exitCodec = codecOf(EncodedExit)
 
 /** Names of `@effect/workflow` are free text, node ids are not: what does not fit is replaced and told apart by a hash. */
@@ -88,6 +96,17 @@ const deferredNode = (name: string) =>
   name.startsWith(clockPrefix)
     ? { nodeId: nodeIdOf("timer", name.slice(clockPrefix.length)), kind: "timer" as const, wait: "timer" as const }
     : { nodeId: nodeIdOf("deferred", name), kind: "deferred" as const, wait: "event" as const }
+
+const exitSchemaOf = (activity: Activity.Any) =>
+  Schema.ExitFromSelf({ success: activity.successSchema, failure: activity.errorSchema, defect: Schema.Defect })
+
+/** Stops a run whose stored exit its code cannot read; the package itself would fail it. */
+const fits = (run: ActiveRun, nodeId: string, exitSchema: Schema.Schema.Any) => (exit: unknown) =>
+  Effect.catchAll(
+    // Schemas of activities and deferreds need no services here, as those of workflows.
+    Schema.decodeUnknown(exitSchema as Schema.Schema<unknown>)(exit),
+    (error) => run.diverge(nodeId, `The stored result does not fit the schema: ${error.message}`)
+  )
 
 /** The node in the parent that stands for a child run. */
 export const childNodeId = (childRunId: string): string => nodeIdOf("child", childRunId)
@@ -118,14 +137,14 @@ export const makeWorkflowEngine = (host: Host): WorkflowEngine.WorkflowEngine["T
         // Its end may have committed when this process died before it told us.
         const ended = yield* host.pollExit(workflow, runId)
         if (ended !== undefined) return new Workflow.Complete({ exit: ended })
-        yield* Effect.zipRight(
-          Step.enter(run, nodeId, 0, noSite),
-          awaitNode(
+        // Its end is told to the run that launched it; any other waits in memory.
+        if ((yield* host.parentOf(runId)) === run.runId) {
+          yield* awaitNode(
             run,
             { nodeId, iteration: 0, kind: "child", label: workflow.name, wait: "event", opening: () => [] },
             run.stored.get(nodeKey(nodeId, 0))
           )
-        )
+        }
         return new Workflow.Complete({ exit: yield* host.awaitExit(workflow, runId) })
         // The Encoded interface has no error channel: a database that fails here fails the step that asked.
       }).pipe(Effect.orDie) as never,
@@ -140,17 +159,22 @@ export const makeWorkflowEngine = (host: Host): WorkflowEngine.WorkflowEngine["T
     resume: (_workflow, runId) => host.resume(runId),
 
     activityExecute: (activity: Activity.Any, attempt: number) =>
-      Effect.map(
-        Step.run<Exit.Exit<unknown, unknown>, typeof EncodedExit.Encoded, never, never, never, never>({
-          id: nodeIdOf("activity", activity.name),
+      Effect.flatMap(Step.currentRun, (run) => {
+        const nodeId = nodeIdOf("activity", activity.name)
+        const exit = Step.run<Exit.Exit<unknown, unknown>, typeof EncodedExit.Encoded, never, never, never, never>({
+          id: nodeId,
           kind: "activity",
           label: activity.name,
           output: EncodedExit,
           // The Any interface leaves the channels open; the encoded values are what the schema stores.
           execute: () => Effect.exit(activity.executeEncoded as Effect.Effect<unknown, unknown>)
-        }, noSite).pipe(Effect.provideService(Step.CurrentIteration, attempt - 1)),
-        (exit) => new Workflow.Complete({ exit })
-      ),
+        }, noSite).pipe(Effect.provideService(Step.CurrentIteration, attempt - 1))
+        const stored = run.stored.get(nodeKey(nodeId, attempt - 1))?.state === "finished"
+        return Effect.map(
+          stored ? Effect.tap(exit, fits(run, nodeId, exitSchemaOf(activity))) : exit,
+          (exit) => new Workflow.Complete({ exit })
+        )
+      }),
 
     deferredResult: (deferred: DurableDeferred.Any) =>
       Effect.gen(function*() {
@@ -173,7 +197,10 @@ export const makeWorkflowEngine = (host: Host): WorkflowEngine.WorkflowEngine["T
           },
           stored
         )
-        return yield* Effect.orDie(exitCodec.decode(node.outputJson))
+        return yield* Effect.tap(
+          Effect.orDie(exitCodec.decode(node.outputJson)),
+          fits(run, nodeId, deferred.exitSchema)
+        )
       }),
 
     deferredDone: (options) =>
