@@ -1,0 +1,82 @@
+import { Either, Schema } from "effect"
+import type { Identity } from "./Identity.ts"
+import { canonical, canonicalMembers } from "./internal/Canonical.ts"
+import { sha256 } from "./internal/Digest.ts"
+import { signatureOf } from "./internal/Signature.ts"
+import { type Policy, scopeOf, tagsProblem } from "./Policy.ts"
+
+/** What is asked for, and by whom. */
+export interface Request<A, I> {
+  readonly identity: Identity
+  readonly policy: Policy
+  /** The task: part of the key, unless the policy has a `key`. */
+  readonly nodeId: string
+  /** Recorded with what is stored; not part of the key, so the turns of a loop share an entry. */
+  readonly iteration: number
+  readonly output: Schema.Schema<A, I>
+}
+
+/** Everything that a key is made of, by name; the values are canonical texts, long ones a digest. */
+export type Parts = Readonly<Record<string, string>>
+
+export interface Key {
+  /** SHA-256 of the parts. */
+  readonly key: string
+  readonly parts: Parts
+}
+
+/** Longer values are kept as a digest: an explanation then says that they differ, not how. */
+const maxPartChars = 512
+
+const shortened = (text: string): string =>
+  text.length <= maxPartChars ? text : `sha256(${sha256(text)}) of ${text.length} characters`
+
+/** The key of these parts: sorted, so that the order of making does not matter. */
+export const keyOfParts = (parts: Parts): string =>
+  sha256(JSON.stringify(Object.entries(parts).sort(([a], [b]) => a < b ? -1 : 1)))
+
+const decodeString = Schema.decodeUnknownSync(Schema.parseJson(Schema.String))
+
+/** A text that stands for a string is that string. */
+const readable = (text: string): string => text.startsWith("\"") ? decodeString(text) : text
+
+export const tenantOf = ({ tenant = "" }: Parts): string => readable(tenant)
+
+/** What entries of the same task have in common: the policy's `key`, else the node id. */
+export const taskOf = (parts: Parts): string =>
+  readable(
+    parts["task"] !== undefined && parts["task"] !== "null"
+      ? parts["task"]
+      : parts["key"] ?? JSON.stringify(Object.entries(parts).filter(([name]) => name.startsWith("key.")))
+  )
+
+/** The key of a request, or why it has none. */
+export const keyOf = <A, I>({ identity, nodeId, output, policy }: Request<A, I>): Either.Either<Key, string> =>
+  Either.gen(function*() {
+    const scope = scopeOf(policy)
+    const problem = tagsProblem(policy)
+    if (problem !== undefined) return yield* Either.left(problem)
+    if (scope === "run" && identity.runId === null) {
+      return yield* Either.left("Scope run, but this is not the code of a run.")
+    }
+    const key = yield* canonicalMembers("key", () => policy.key)
+    const by = yield* canonicalMembers("by", () => typeof policy.by === "function" ? policy.by() : policy.by)
+    const dependsOn = policy.dependsOn === undefined
+      ? {}
+      : yield* canonicalMembers("dependsOn", () => policy.dependsOn)
+    const version = yield* canonical(policy.version ?? null, "version")
+    const long = {
+      tenant: JSON.stringify(identity.tenant),
+      scope: JSON.stringify(scope),
+      workflow: scope === "global" ? "null" : JSON.stringify(identity.workflow),
+      run: scope === "run" ? JSON.stringify(identity.runId) : "null",
+      task: key["key"] === "null" ? JSON.stringify(nodeId) : "null",
+      ...key,
+      version,
+      ...by,
+      ...dependsOn,
+      output: signatureOf(output).hash
+    }
+    const parts = Object.fromEntries(Object.entries(long).map(([name, text]) => [name, shortened(text)]))
+    return { key: keyOfParts(parts), parts }
+  })
