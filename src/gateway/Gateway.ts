@@ -1,6 +1,6 @@
 import { Path } from "@effect/platform"
 import type { Rpc } from "@effect/rpc"
-import { Context, Duration, Effect, FiberId, FiberSet, Layer, Option } from "effect"
+import { Context, Duration, Effect, FiberId, FiberSet, Layer, Option, RuntimeFlags, RuntimeFlagsPatch } from "effect"
 import { Access, Methods } from "../access/index.ts"
 import { Engine } from "../engine/index.ts"
 import { Journal, RunStore } from "../journal/index.ts"
@@ -29,6 +29,9 @@ export class Gateway extends Context.Tag("smithers-orchestrator/gateway/Gateway"
   readonly address: Address
 }>() {}
 
+/** The life of a fiber per request is not worth measuring: the calls are, and counting both costs as much as a call. */
+const withoutFiberMetrics = RuntimeFlagsPatch.disable(RuntimeFlags.RuntimeMetrics)
+
 const make = Effect.gen(function*() {
   const config = yield* GatewayConfig
   const access = yield* Access.Access
@@ -56,7 +59,7 @@ const make = Effect.gen(function*() {
 
   // The edge: callbacks of the raw server become fibers here, and nowhere else; these sets own them.
   const forkConnection = yield* FiberSet.makeRuntime()
-  const forkRequest = yield* FiberSet.makeRuntime()
+  const forkRequest = yield* Effect.withRuntimeFlagsPatch(FiberSet.makeRuntime(), withoutFiberMetrics)
   let requests = 0
   const upgrades = makeUpgrades(
     {

@@ -90,12 +90,12 @@ export const makeDispatcher = (
         : Effect.succeed([payload.right, method.callerOf(permit, principal)] as const)
     })
 
-  const guarded = <A>(effect: Effect.Effect<A, GatewayFailure>, at: string) =>
-    Effect.catchAllCause(effect, (cause): Effect.Effect<A, GatewayFailure> => {
-      const failed = Cause.failureOption(cause)
-      if (Option.isSome(failed)) return Effect.fail(failed.value)
-      return Cause.isInterruptedOnly(cause) ? Effect.failCause(cause) : Effect.flatMap(opaque(cause, at), Effect.fail)
-    })
+  /** A declared failure as it is, an interruption as one, and everything else opaque. */
+  const refail = (cause: Cause.Cause<GatewayFailure>, at: string): Effect.Effect<never, GatewayFailure> => {
+    const failed = Cause.failureOption(cause)
+    if (Option.isSome(failed)) return Effect.fail(failed.value)
+    return Cause.isInterruptedOnly(cause) ? Effect.failCause(cause) : Effect.flatMap(opaque(cause, at), Effect.fail)
+  }
 
   const unknownMethod = (name: string, principal: Principal.Principal) =>
     Effect.zipRight(
@@ -121,19 +121,25 @@ export const makeDispatcher = (
         if (method === streaming) return Effect.fail(invalidRequest(`${name} is served over the WebSocket only`))
         const { duration, error, ok } = method.metrics[transport]
         const startedAt = performance.now()
-        return guarded(
+        const count = (outcome: typeof ok) => {
+          outcome.unsafeUpdate(1, [])
+          duration.unsafeUpdate((performance.now() - startedAt) / 1_000, [])
+        }
+        return Effect.matchCauseEffect(
           Effect.flatMap(
             prepare(method, name, params, principal),
             ([payload, caller]) => Effect.flatMap(method.run(payload, caller), method.encode)
           ),
-          name
-        ).pipe(
-          Effect.onExit(({ _tag }) =>
-            Effect.sync(() => {
-              ;(_tag === "Success" ? ok : error).unsafeUpdate(1, [])
-              duration.unsafeUpdate((performance.now() - startedAt) / 1_000, [])
-            })
-          )
+          {
+            onFailure: (cause) => {
+              count(error)
+              return refail(cause, name)
+            },
+            onSuccess: (json) => {
+              count(ok)
+              return Effect.succeed(json)
+            }
+          }
         )
       }),
     stream: (params, principal) =>
@@ -143,7 +149,7 @@ export const makeDispatcher = (
           ([payload, caller]) => streaming.stream(payload, caller)
         )
       ).pipe(
-        Stream.catchAllCause((cause) => Stream.fromEffect(guarded(Effect.failCause(cause), StreamRunEvents._tag)))
+        Stream.catchAllCause((cause) => Stream.fromEffect(refail(cause, StreamRunEvents._tag)))
       )
   }
 }

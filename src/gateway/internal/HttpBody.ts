@@ -19,30 +19,28 @@ export const readBody = (request: IncomingMessage): Effect.Effect<Buffer, Gatewa
     }
     const chunks: Array<Buffer> = []
     let size = 0
-    const onData = (chunk: Buffer) => {
+    let over = false
+    request.on("data", (chunk: Buffer) => {
+      if (over) return
       size += chunk.length
       if (size <= limits.body) {
         chunks.push(chunk)
         return
       }
-      stop()
+      over = true
+      chunks.length = 0
       discard(request, size)
       resume(Effect.fail(tooLarge()))
-    }
-    const onEnd = () => {
-      stop()
+    })
+    request.on("end", () => {
+      if (over) return
       resume(Effect.succeed(chunks.length === 0 ? nothing : chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)))
-    }
+    })
     // The client went away or broke the encoding: nobody is there to be answered.
-    const onError = () => resume(Effect.interrupt)
-    const stop = () => {
-      request.off("data", onData)
-      request.off("end", onEnd)
-    }
-    request.on("data", onData)
-    request.on("end", onEnd)
-    request.on("error", onError)
-    return Effect.sync(stop)
+    request.on("error", () => resume(Effect.interrupt))
+    return Effect.sync(() => {
+      over = true
+    })
   })
 
 const discard = (request: IncomingMessage, already: number): void => {
