@@ -1,0 +1,45 @@
+import type { Duration, Effect, Schema } from "effect"
+import type { NodeKind } from "../model/index.ts"
+
+/** What an executing attempt knows about itself. */
+export interface StepContext {
+  readonly runId: string
+  readonly nodeId: string
+  readonly iteration: number
+  /** From 1; grows with every retry and with every crash. */
+  readonly attempt: number
+  /** The same for every attempt of this step, different for every other step: hand it to whatever you call. */
+  readonly idempotencyKey: string
+  /** Aborted when the attempt is to stop: cancelled, timed out, or its run shut down. */
+  readonly signal: AbortSignal
+  /** Says that the attempt is alive; recorded at most once a second. */
+  readonly heartbeat: Effect.Effect<void>
+}
+
+export interface RetryPolicy<E> {
+  /** Attempts after the first that failed; a crash of the process is not counted. */
+  readonly times: number
+  /** Pause before the first repetition, one second unless given; doubled each time unless `factor` says otherwise. */
+  readonly backoff?: Duration.DurationInput
+  readonly factor?: number
+  /** Longest pause, five minutes unless given. */
+  readonly maxBackoff?: Duration.DurationInput
+  /** Whether a failure is worth repeating; every failure is, unless given. Defects never are. */
+  readonly when?: (error: E) => boolean
+}
+
+export interface StepOptions<A, I, E, EI, X, R> {
+  readonly id: string
+  readonly kind: NodeKind
+  readonly label?: string | undefined
+  readonly output: Schema.Schema<A, I>
+  readonly error?: Schema.Schema<E, EI> | undefined
+  readonly retry?: RetryPolicy<X> | undefined
+  /** Bound on one attempt. */
+  readonly timeout?: Duration.DurationInput | undefined
+  /** An attempt that gives no heartbeat for this long has failed. */
+  readonly heartbeatTimeout?: Duration.DurationInput | undefined
+  /** Record the start before executing, and never execute twice, even after a crash. */
+  readonly atMostOnce?: boolean | undefined
+  readonly execute: (context: StepContext) => Effect.Effect<A, X, R>
+}

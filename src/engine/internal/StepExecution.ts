@@ -1,0 +1,439 @@
+import { Cause, Clock, Context, Duration, Effect, Either, Exit } from "effect"
+import type { RunStore } from "../../journal/index.ts"
+import { Bounds, type FailureRecord, type RunEventType } from "../../model/index.ts"
+import type { Persistence, PersistenceError, Write } from "../../persistence/index.ts"
+import type { RetryPolicy, StepContext, StepOptions } from "../StepOptions.ts"
+import { TaskFailed } from "../TaskFailed.ts"
+import type { ActiveRun } from "./ActiveRun.ts"
+import { type Codec, codecOf } from "./Codec.ts"
+import * as Failure from "./Failure.ts"
+
+/** A pause that was asked for holds every step that has not started. */
+const holdWhilePaused = (run: ActiveRun, nodeId: string, iteration: number): Effect.Effect<void> =>
+  Effect.suspend(() =>
+    run.pauseRequested ? Effect.asVoid(run.wait(nodeId, iteration, "pause", Effect.void)) : Effect.void
+  )
+
+type Started = Persistence.Submitted<void, PersistenceError | RunStore.StaleEpoch>
+
+/** A start that was committed by itself. */
+const startedBefore: Started = { answer: Effect.void, withdraw: () => false }
+
+const noUnits: ReadonlyArray<Write.Write<unknown>> = []
+
+/** The time of the fiber's clock, in one operation. */
+const withNow = <A, E, R>(f: (nowMs: number) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.withFiberRuntime((fiber) =>
+    f(Context.get(fiber.currentDefaultServices, Clock.Clock).unsafeCurrentTimeMillis())
+  )
+
+/** One step of one execution of a run: from its identity to its recorded end. */
+export class StepExecution<A, I, E, EI, X, R> {
+  readonly active: ActiveRun
+  readonly options: StepOptions<A, I, E, EI, X, R>
+  readonly iteration: number
+  readonly parentNodeId: string | null
+  readonly stored: RunStore.StoredNode | undefined
+  readonly codec: Codec<A>
+  readonly ordinal: number
+  failures: number
+  lastBeatMs = 0
+  lastWrittenBeatMs = -1
+  underWay = false
+
+  constructor(
+    active: ActiveRun,
+    options: StepOptions<A, I, E, EI, X, R>,
+    iteration: number,
+    parentNodeId: string | null,
+    stored: RunStore.StoredNode | undefined
+  ) {
+    this.active = active
+    this.options = options
+    this.iteration = iteration
+    this.parentNodeId = parentNodeId
+    this.stored = stored
+    this.codec = codecOf(options.output)
+    this.ordinal = active.nextOrdinal
+    this.failures = stored?.failedAttempts ?? 0
+  }
+
+  get result(): Effect.Effect<A, E, R> {
+    const { stored } = this
+    if (stored === undefined) return this.execute(1)
+    if (stored.kind !== this.options.kind) {
+      return this.active.diverge(
+        this.options.id,
+        `The journal has a ${stored.kind} of this id, the code has a ${this.options.kind}.`
+      )
+    }
+    switch (stored.state) {
+      case "finished":
+        return Effect.catchAll(
+          this.codec.decode(stored.outputJson),
+          (error) =>
+            this.active.diverge(this.options.id, `The stored result does not fit the output schema: ${error.message}`)
+        )
+      case "failed": {
+        const revived = Failure.revive(this.options.id, stored.errorJson, this.options.error)
+        return Either.isRight(revived) ? Effect.fail(revived.right) : Effect.die(revived.left)
+      }
+      case "in-progress":
+        // Attempts that failed are known to have failed; the one that nothing is known of is the last.
+        return this.options.atMostOnce === true && stored.failedAttempts < stored.attempt
+          ? this.conclude(
+            stored.attempt,
+            stored.startedAtMs ?? 0,
+            Cause.fail(
+              new TaskFailed({
+                nodeId: this.options.id,
+                reason: "OutcomeUnknown",
+                cause: "ProcessDied",
+                detail: "The process died while the task executed; it must not be executed twice."
+              })
+            ),
+            []
+          )
+          : this.execute(stored.attempt + 1)
+      default:
+        return this.execute(stored.attempt + 1)
+    }
+  }
+
+  execute(attempt: number): Effect.Effect<A, E, R> {
+    return this.active.pauseRequested
+      ? Effect.zipRight(holdWhilePaused(this.active, this.options.id, this.iteration), this.perform(attempt))
+      : this.perform(attempt)
+  }
+
+  private perform(attempt: number): Effect.Effect<A, E, R> {
+    return Effect.uninterruptibleMask((restore) =>
+      withNow((startedAtMs) => {
+        this.enter()
+        return Effect.flatMap(this.start(attempt, startedAtMs), (started) =>
+          Effect.flatMap(
+            Effect.exit(restore(this.attempt(attempt, startedAtMs))),
+            // A start that no batch has taken yet goes into the commit of the end.
+            (exit) =>
+              this.lastWrittenBeatMs < startedAtMs && started.withdraw()
+                ? this.settle(attempt, startedAtMs, exit, this.startEvents(attempt, startedAtMs), restore)
+                : Effect.zipRight(
+                  this.active.settled(started),
+                  this.settle(attempt, startedAtMs, exit, noUnits, restore)
+                )
+          ))
+      })
+    )
+  }
+
+  private enter(): void {
+    this.underWay = true
+    this.active.enter()
+  }
+
+  /** The attempt is over; what follows may be a long pause. */
+  private leave<B>(value: B): B {
+    if (this.underWay) this.active.leave()
+    this.underWay = false
+    return value
+  }
+
+  private node(state: RunStore.NodeRecord["state"], attempt: number, startedAtMs: number, atMs: number) {
+    return {
+      runId: this.active.runId,
+      nodeId: this.options.id,
+      iteration: this.iteration,
+      ordinal: this.ordinal,
+      kind: this.options.kind,
+      label: this.options.label ?? null,
+      parentNodeId: this.parentNodeId,
+      state,
+      attempt,
+      outputJson: null,
+      error: null,
+      startedAtMs,
+      finishedAtMs: state === "in-progress" ? null : atMs,
+      updatedAtMs: atMs
+    } satisfies RunStore.NodeRecord
+  }
+
+  private attemptRow(state: RunStore.AttemptRecord["state"], attempt: number, startedAtMs: number, atMs: number) {
+    return {
+      runId: this.active.runId,
+      nodeId: this.options.id,
+      iteration: this.iteration,
+      attempt,
+      state,
+      error: null,
+      startedAtMs,
+      finishedAtMs: state === "in-progress" ? null : atMs
+    } satisfies RunStore.AttemptRecord
+  }
+
+  private event(type: RunEventType, attempt: number, timestampMs: number, data?: Readonly<Record<string, unknown>>) {
+    return this.active.services.journal.append({
+      runId: this.active.runId,
+      type,
+      timestampMs,
+      nodeId: this.options.id,
+      iteration: this.iteration,
+      attempt,
+      ...(data === undefined ? {} : { data })
+    })
+  }
+
+  /** The events of an attempt's start, and the end of one that died with its process. */
+  private startEvents(attempt: number, atMs: number): ReadonlyArray<Write.Write<unknown>> {
+    const started = this.event("NodeStarted", attempt, atMs)
+    if (this.stored?.state !== "in-progress" || attempt !== this.stored.attempt + 1) return [started]
+    const died = this.attemptRow("cancelled", attempt - 1, this.stored.startedAtMs ?? atMs, atMs)
+    return [this.active.services.runs.putAttempt(died), started]
+  }
+
+  private start(attempt: number, atMs: number): Effect.Effect<Started> {
+    const units = () => [
+      this.active.services.runs.putNode(this.node("in-progress", attempt, atMs, atMs)),
+      ...this.startEvents(attempt, atMs)
+    ]
+    return this.options.atMostOnce === true
+      ? Effect.as(Effect.suspend(() => this.active.commit(units())), startedBefore)
+      : this.active.submit(units)
+  }
+
+  private attempt(attempt: number, startedAtMs: number): Effect.Effect<A, X | TaskFailed, R> {
+    const { options } = this
+    this.lastBeatMs = startedAtMs
+    const controller = new LazyAbort()
+    const body = Effect.onInterrupt(
+      Effect.suspend(() => options.execute(this.context(attempt, startedAtMs, controller))),
+      () => Effect.sync(() => controller.abort())
+    )
+    const watched = options.heartbeatTimeout === undefined
+      ? body
+      : Effect.raceFirst(body, this.watchdog(Duration.toMillis(options.heartbeatTimeout)))
+    return options.timeout === undefined ? watched : Effect.timeoutFail(watched, {
+      duration: options.timeout,
+      onTimeout: () =>
+        new TaskFailed({
+          nodeId: options.id,
+          reason: "TimedOut",
+          cause: "Timeout",
+          detail: `No result within ${Duration.format(Duration.decode(options.timeout!))}.`
+        })
+    })
+  }
+
+  private context(attempt: number, startedAtMs: number, controller: LazyAbort): StepContext {
+    const { active, iteration, options } = this
+    return {
+      runId: active.runId,
+      nodeId: options.id,
+      iteration,
+      attempt,
+      idempotencyKey: `${active.runId}/${options.id}/${iteration}`,
+      get signal() {
+        return controller.signal
+      },
+      heartbeat: Effect.flatMap(Clock.currentTimeMillis, (now) => {
+        this.lastBeatMs = now
+        if (this.lastWrittenBeatMs >= 0 && now - this.lastWrittenBeatMs < 1_000) return Effect.void
+        this.lastWrittenBeatMs = now
+        return Effect.asVoid(active.submit(() => [
+          active.services.runs.heartbeat(this.attemptRow("in-progress", attempt, startedAtMs, now), now),
+          this.event("TaskHeartbeat", attempt, now)
+        ]))
+      })
+    }
+  }
+
+  private watchdog(limitMs: number): Effect.Effect<never, TaskFailed> {
+    return Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      const left = this.lastBeatMs + limitMs - now
+      return left > 0 ? Effect.zipRight(Effect.sleep(left), this.watchdog(limitMs)) : new TaskFailed({
+        nodeId: this.options.id,
+        reason: "HeartbeatLost",
+        cause: "HeartbeatTimeout",
+        detail: `No heartbeat for ${limitMs} ms.`
+      })
+    })
+  }
+
+  private settle(
+    attempt: number,
+    startedAtMs: number,
+    exit: Exit.Exit<A, X | TaskFailed>,
+    before: ReadonlyArray<Write.Write<unknown>>,
+    restore: <B, E2, R2>(effect: Effect.Effect<B, E2, R2>) => Effect.Effect<B, E2, R2>
+  ): Effect.Effect<A, E, R> {
+    if (Exit.isSuccess(exit)) {
+      return Effect.matchEffect(this.codec.encode(exit.value), {
+        onFailure: (error) =>
+          this.conclude(attempt, startedAtMs, Cause.fail(this.unfit("OutputInvalid", error.message)), before),
+        onSuccess: (text) => {
+          if (text !== null && text.length * 3 > Bounds.outputBytes && Buffer.byteLength(text) > Bounds.outputBytes) {
+            return this.conclude(
+              attempt,
+              startedAtMs,
+              Cause.fail(
+                this.unfit(
+                  "OutputTooLarge",
+                  `The output has ${Buffer.byteLength(text)} bytes, at most ${Bounds.outputBytes} are kept.`
+                )
+              ),
+              before
+            )
+          }
+          return this.finish(attempt, startedAtMs, text, before)
+        }
+      })
+    }
+    // An interrupt carries no error.
+    if (Cause.isInterruptedOnly(exit.cause)) {
+      return this.interrupted(attempt, startedAtMs, exit.cause as Cause.Cause<never>, before)
+    }
+    return Effect.suspend(() => {
+      const { defect, error } = Failure.squash(exit.cause)
+      this.failures++
+      const policy = this.options.retry
+      const again = policy !== undefined && !defect && this.failures <= policy.times &&
+        (error instanceof TaskFailed || policy.when === undefined || policy.when(error as X))
+      return again
+        ? this.retry(attempt, startedAtMs, error, policy, before, restore)
+        : this.conclude(attempt, startedAtMs, exit.cause, before)
+    })
+  }
+
+  private unfit(reason: "OutputInvalid" | "OutputTooLarge", detail: string): TaskFailed {
+    return new TaskFailed({ nodeId: this.options.id, reason, cause: reason, detail })
+  }
+
+  private finish(
+    attempt: number,
+    startedAtMs: number,
+    outputJson: string | null,
+    before: ReadonlyArray<Write.Write<unknown>>
+  ): Effect.Effect<A> {
+    const { runs } = this.active.services
+    return withNow((now) =>
+      Effect.zipRight(
+        this.active.commit([
+          ...before,
+          runs.putNode({ ...this.node("finished", attempt, startedAtMs, now), outputJson }),
+          runs.putAttempt(this.attemptRow("finished", attempt, startedAtMs, now)),
+          this.event("NodeFinished", attempt, now)
+        ], now),
+        // The body sees what a replay would see.
+        Effect.suspend(() => this.leave(Effect.orDie(this.codec.decode(outputJson))))
+      )
+    )
+  }
+
+  private interrupted(
+    attempt: number,
+    startedAtMs: number,
+    cause: Cause.Cause<never>,
+    before: ReadonlyArray<Write.Write<unknown>>
+  ): Effect.Effect<never> {
+    const { runs } = this.active.services
+    // A run that is parked, paused or shut down in the middle of a step executes the step again later.
+    if (!this.active.interruptedByItself) return this.leave(Effect.failCause(cause))
+    return withNow((now) =>
+      Effect.zipRight(
+        this.active.commit([
+          ...before,
+          runs.putNode(this.node("cancelled", attempt, startedAtMs, now)),
+          runs.putAttempt(this.attemptRow("cancelled", attempt, startedAtMs, now)),
+          this.event("NodeCancelled", attempt, now)
+        ], now),
+        Effect.suspend(() => this.leave(Effect.failCause(cause)))
+      )
+    )
+  }
+
+  private retry(
+    attempt: number,
+    startedAtMs: number,
+    error: unknown,
+    policy: RetryPolicy<X>,
+    before: ReadonlyArray<Write.Write<unknown>>,
+    restore: <B, E2, R2>(effect: Effect.Effect<B, E2, R2>) => Effect.Effect<B, E2, R2>
+  ): Effect.Effect<A, E, R> {
+    const { runs } = this.active.services
+    const first = Duration.toMillis(policy.backoff ?? "1 second")
+    const longest = Duration.toMillis(policy.maxBackoff ?? "5 minutes")
+    const pause = Math.min(first * (policy.factor ?? 2) ** (this.failures - 1), longest)
+    const failure = Failure.record(error, this.options.error)
+    return withNow((now) =>
+      Effect.zipRight(
+        this.active.commit([
+          ...before,
+          runs.putNode(this.node("in-progress", attempt, startedAtMs, now)),
+          runs.putAttempt({ ...this.attemptRow("failed", attempt, startedAtMs, now), error: failure }),
+          ...this.lostHeartbeat(error, attempt, now),
+          this.event("NodeRetrying", attempt + 1, now, { error: publicFailure(failure), retryAtMs: now + pause })
+        ]),
+        Effect.suspend(() => this.leave(restore(Effect.zipRight(Effect.sleep(pause), this.execute(attempt + 1)))))
+      )
+    )
+  }
+
+  private lostHeartbeat(error: unknown, attempt: number, now: number) {
+    return error instanceof TaskFailed && error.reason === "HeartbeatLost"
+      ? [this.event("TaskHeartbeatTimeout", attempt, now, { lastHeartbeatAtMs: this.lastBeatMs })]
+      : []
+  }
+
+  /** Records that the step has failed for good, and fails: typed if the task's schema says so, else as a defect. */
+  private conclude(
+    attempt: number,
+    startedAtMs: number,
+    cause: Cause.Cause<X | TaskFailed>,
+    before: ReadonlyArray<Write.Write<unknown>>
+  ): Effect.Effect<never, E> {
+    const { runs } = this.active.services
+    const { defect, error } = Failure.squash(cause)
+    const declared = defect ? undefined : this.options.error
+    let failure = Failure.record(error, declared)
+    let raised: Effect.Effect<never, E>
+    if (failure.typed) {
+      // `record` says typed only when the error is encodable by the schema of E.
+      raised = Effect.fail(error as E)
+    } else {
+      const unknown = Failure.undeclared(this.options.id, error, defect)
+      failure = { ...Failure.record(unknown, TaskFailed), typed: false }
+      raised = Effect.die(unknown)
+    }
+    return withNow((now) =>
+      Effect.zipRight(
+        this.active.commit([
+          ...before,
+          runs.putNode({ ...this.node("failed", attempt, startedAtMs, now), error: failure }),
+          runs.putAttempt({ ...this.attemptRow("failed", attempt, startedAtMs, now), error: failure }),
+          ...this.lostHeartbeat(error, attempt, now),
+          this.event("NodeFailed", attempt, now, { error: publicFailure(failure) })
+        ], now),
+        Effect.suspend(() => this.leave(raised))
+      )
+    )
+  }
+}
+
+/** What an event says of a failure. */
+const publicFailure = ({ message, name }: FailureRecord) => ({ name, message })
+
+/** An AbortController that exists only if somebody asks for its signal. */
+class LazyAbort {
+  private controller: AbortController | undefined
+  private aborted = false
+
+  get signal(): AbortSignal {
+    this.controller ??= new AbortController()
+    if (this.aborted) this.controller.abort()
+    return this.controller.signal
+  }
+
+  abort(): void {
+    this.aborted = true
+    this.controller?.abort()
+  }
+}
