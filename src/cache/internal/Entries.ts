@@ -242,7 +242,7 @@ export const make = ({ read, write }: Persistence.Persistence["Type"]) => {
     /** `uses` is JSON: `[[key, hits, lastHitAtMs], …]`. */
     noteHits: (uses: string) =>
       write(Write.run(
-        `UPDATE _smithers_cache SET hits = hits + used.hits, used_at_ms = MAX(used_at_ms, used.at)
+        `UPDATE _smithers_cache SET hits = _smithers_cache.hits + used.hits, used_at_ms = MAX(used_at_ms, used.at)
           FROM (SELECT json_extract(value, '$[0]') AS key, json_extract(value, '$[1]') AS hits,
             json_extract(value, '$[2]') AS at FROM json_each(?)) AS used
           WHERE cache_key = used.key`,
