@@ -2,7 +2,8 @@ import { assert, it } from "@effect/vitest"
 import { Activity, DurableClock, DurableDeferred, Workflow, type WorkflowEngine } from "@effect/workflow"
 import { Effect, Exit, Layer, Schema, TestClock } from "effect"
 import { Task } from "../../src/workflow/index.ts"
-import { actor, fresh, freshDatabase, has, quiet, startProcess, until, workflow } from "../support/Engine.ts"
+import { has } from "../support/Assert.ts"
+import { actor, fresh, freshDatabase, quiet, startProcess, until, workflow } from "../support/Engine.ts"
 
 class Refused extends Schema.TaggedError<Refused>()("Refused", { why: Schema.String }) {}
 

@@ -3,18 +3,8 @@ import { Effect, Exit, Fiber, Schema, TestClock } from "effect"
 import { Bounds } from "../../src/model/index.ts"
 import { Write } from "../../src/persistence/index.ts"
 import { Approval, Task, Workflow } from "../../src/workflow/index.ts"
-import {
-  actor,
-  dump,
-  fresh,
-  freshDatabase,
-  has,
-  quiet,
-  startProcess,
-  types,
-  until,
-  workflow
-} from "../support/Engine.ts"
+import { has } from "../support/Assert.ts"
+import { actor, dump, fresh, freshDatabase, quiet, startProcess, types, until, workflow } from "../support/Engine.ts"
 
 const Text = Schema.String
 class Refused extends Schema.TaggedError<Refused>()("Refused", { why: Schema.String }) {}

@@ -2,7 +2,8 @@ import { assert, it } from "@effect/vitest"
 import { Activity, DurableDeferred } from "@effect/workflow"
 import { Effect, Layer, Schema } from "effect"
 import { Approval, Task, Workflow } from "../../src/workflow/index.ts"
-import { actor, freshDatabase, has, quiet, startProcess, types, until, workflow } from "../support/Engine.ts"
+import { has } from "../support/Assert.ts"
+import { actor, freshDatabase, quiet, startProcess, types, until, workflow } from "../support/Engine.ts"
 
 const task = (id: string, execute: Effect.Effect<string> = Effect.succeed(id)) =>
   Task.run({ id, output: Schema.String, execute })

@@ -1,4 +1,3 @@
-import { assert } from "@effect/vitest"
 import { WorkflowEngine } from "@effect/workflow"
 import { Context, Deferred, Effect, FiberId, Layer, Schema, Scope } from "effect"
 import { Audit } from "../../src/audit/index.ts"
@@ -193,11 +192,3 @@ export const dump = (persistence: Persistence.Persistence["Type"]) =>
       Effect.map(sql.unsafe(`SELECT * FROM "${name}"`), (all) => [name, all] as const))
     return JSON.stringify(rows)
   })
-
-/** Asserts that a value of whatever type has these members. */
-export const has = (value: unknown, members: object): void => {
-  assert.instanceOf(value, Object)
-  for (const [key, member] of Object.entries(members)) {
-    assert.deepStrictEqual((value as Record<string, unknown>)[key], member)
-  }
-}

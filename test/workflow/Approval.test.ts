@@ -6,18 +6,8 @@ import { runInNewContext } from "node:vm"
 import { ApprovalGate } from "../../src/engine/index.ts"
 import { type Actor, Bounds } from "../../src/model/index.ts"
 import { Approval, Task } from "../../src/workflow/index.ts"
-import {
-  actor,
-  dump,
-  fresh,
-  freshDatabase,
-  has,
-  quiet,
-  startProcess,
-  types,
-  until,
-  workflow
-} from "../support/Engine.ts"
+import { has } from "../support/Assert.ts"
+import { actor, dump, fresh, freshDatabase, quiet, startProcess, types, until, workflow } from "../support/Engine.ts"
 
 const Text = Schema.String
 const task = (id: string, execute: Effect.Effect<string> = Effect.succeed(id)) =>
