@@ -3,7 +3,7 @@ import { Chunk, Context, Effect, Layer, Option, Schema, type Scope, Stream } fro
 import { Bounds, type NodeState, RunEvent, type RunEventType } from "../model/index.ts"
 import { Persistence, PersistenceError, Write } from "../persistence/index.ts"
 import { migrations } from "./migrations.ts"
-import { RunNotFound } from "./RunStore.ts"
+import { RunNotFound } from "./RunError.ts"
 
 /** An entry to append; the journal numbers it when it commits. */
 export interface NewEvent {

@@ -1,142 +1,34 @@
 import { SqlSchema } from "@effect/sql"
 import { Context, Effect, Layer, type Option, Schema } from "effect"
-import {
-  Actor,
-  Attempt,
-  Bounds,
-  FailureRecord,
-  Hold,
-  Node,
-  type NodeKind,
-  type NodeState,
-  type Run,
-  type RunStatus,
-  StartedBy
-} from "../model/index.ts"
+import { type Attempt, Bounds, type FailureRecord, type Hold, Node, type Run, type RunStatus } from "../model/index.ts"
 import { Persistence, PersistenceError, Write } from "../persistence/index.ts"
+import {
+  AttemptRow,
+  encodeActor,
+  encodeFailure,
+  encodeHold,
+  encodeStartedBy,
+  findByKeyText,
+  findText,
+  insertText,
+  nodeColumns,
+  nodeParams,
+  NodeRow,
+  putAttemptText,
+  putNodeText,
+  runColumns,
+  runOf,
+  StoredNodeRow,
+  summaryText,
+  unfinishedNodeText,
+  waitingStatuses
+} from "./internal/RunRows.ts"
 import { migrations } from "./migrations.ts"
+import { NodeCompleted, RunChanged, RunExists, RunNotFound, StaleEpoch } from "./RunError.ts"
+import type { AttemptRecord, Claim, NewRun, NodeRecord, RunFilter, StoredNode, WaitingNode } from "./RunRecords.ts"
 
-/** There is no run of this id. */
-export class RunNotFound extends Schema.TaggedError<RunNotFound>()("RunNotFound", { runId: Schema.String }) {
-  override get message(): string {
-    return `Run not found: ${this.runId}`
-  }
-}
-
-/** The run was taken over by a later epoch: whoever holds the older one must write nothing more. */
-export class StaleEpoch extends Schema.TaggedError<StaleEpoch>()("StaleEpoch", {
-  runId: Schema.String,
-  epoch: Schema.Int
-}) {
-  override get message(): string {
-    return `Run ${this.runId} is no longer owned under epoch ${this.epoch}`
-  }
-}
-
-/** A run of this id, or of this workflow and idempotency key, is there already. */
-export class RunExists extends Schema.TaggedError<RunExists>()("RunExists", { runId: Schema.String }) {
-  override get message(): string {
-    return `Run ${this.runId} exists already`
-  }
-}
-
-/** The run is no longer in the state that the change started from; nothing was written. */
-export class RunChanged extends Schema.TaggedError<RunChanged>()("RunChanged", { runId: Schema.String }) {
-  override get message(): string {
-    return `Run ${this.runId} has changed meanwhile`
-  }
-}
-
-/** The node has its result already. */
-export class NodeCompleted extends Schema.TaggedError<NodeCompleted>()("NodeCompleted", {
-  runId: Schema.String,
-  nodeId: Schema.String,
-  iteration: Schema.Int
-}) {
-  override get message(): string {
-    return `Node ${this.nodeId} of run ${this.runId} has its result already`
-  }
-}
-
-/** What a new run is made of. */
-export interface NewRun {
-  readonly runId: string
-  readonly parentRunId: string | null
-  readonly workflow: string
-  readonly inputJson: string
-  readonly idempotencyKey: string | null
-  readonly actor: Actor
-  readonly startedBy: StartedBy | null
-  readonly moduleRevision: string | null
-  readonly ownerId: string
-  readonly createdAtMs: number
-}
-
-/** What an owner learns when it takes a run. */
-export interface Claim {
-  readonly epoch: number
-  /** Resumes in a row that brought no progress, this one included. */
-  readonly resumesWithoutProgress: number
-  readonly pauseRequested: boolean
-}
-
-/** A node as it stands when its state changes. */
-export interface NodeRecord {
-  readonly runId: string
-  readonly nodeId: string
-  readonly iteration: number
-  /** Place in the order in which the body reached its nodes; kept from the first time on. */
-  readonly ordinal: number
-  readonly kind: NodeKind
-  readonly label: string | null
-  readonly parentNodeId: string | null
-  readonly state: NodeState
-  readonly attempt: number
-  readonly outputJson: string | null
-  readonly error: FailureRecord | null
-  readonly startedAtMs: number | null
-  readonly finishedAtMs: number | null
-  readonly updatedAtMs: number
-}
-
-export interface AttemptRecord {
-  readonly runId: string
-  readonly nodeId: string
-  readonly iteration: number
-  readonly attempt: number
-  readonly state: NodeState
-  readonly error: FailureRecord | null
-  readonly startedAtMs: number
-  readonly finishedAtMs: number | null
-}
-
-export interface RunFilter {
-  readonly status?: RunStatus | undefined
-  readonly workflow?: string | undefined
-  readonly parentRunId?: string | undefined
-  readonly limit?: number | undefined
-  readonly offset?: number | undefined
-}
-
-export interface WaitingNode {
-  readonly nodeId: string
-  readonly state: NodeState
-  readonly updatedAtMs: number
-}
-
-/** A node's result as replay needs it: the output still as JSON text. */
-export interface StoredNode {
-  readonly nodeId: string
-  readonly iteration: number
-  readonly kind: NodeKind
-  readonly state: NodeState
-  readonly attempt: number
-  readonly outputJson: string | null
-  readonly errorJson: string | null
-  readonly startedAtMs: number | null
-  /** Of a node that was executing: attempts that ended with a failure (a crash is none). */
-  readonly failedAttempts: number
-}
+export { NodeCompleted, RunChanged, RunExists, RunNotFound, StaleEpoch } from "./RunError.ts"
+export type { AttemptRecord, Claim, NewRun, NodeRecord, RunFilter, StoredNode, WaitingNode } from "./RunRecords.ts"
 
 /**
  * Rows of runs, nodes and attempts. Changes are units for the caller to join with the events that tell of them;
@@ -235,137 +127,6 @@ export class RunStore extends Context.Tag("smithers-orchestrator/journal/RunStor
     readonly storedNodes: (runId: string) => Effect.Effect<ReadonlyArray<StoredNode>, PersistenceError>
   }
 >() {}
-
-const json = <A, I>(schema: Schema.Schema<A, I>) => Schema.parseJson(schema)
-const Unknown = Schema.parseJson(Schema.Unknown)
-const orNull = <A, I>(schema: Schema.Schema<A, I>) => Schema.NullOr(schema)
-/** A column that holds JSON text or NULL, where NULL means the JSON value null. */
-const UnknownOrNull = orNull(Unknown)
-
-const NodeRow = Schema.Struct({ ...Node.fields, output: UnknownOrNull, error: orNull(json(FailureRecord)) })
-const AttemptRow = Schema.Struct({ ...Attempt.fields, error: orNull(json(FailureRecord)) })
-const StoredNodeRow = Schema.Struct({
-  nodeId: Schema.String,
-  iteration: Schema.Int,
-  kind: Node.fields.kind,
-  state: Node.fields.state,
-  attempt: Schema.Int,
-  outputJson: Schema.NullOr(Schema.String),
-  errorJson: Schema.NullOr(Schema.String),
-  startedAtMs: Schema.NullOr(Schema.Int),
-  failedAttempts: Schema.Int
-})
-
-const runColumns = `run_id AS "runId", parent_run_id AS "parentRunId", workflow, status, input_json AS input,
-  output_json AS output, error_json AS error, hold_json AS hold, idempotency_key AS "idempotencyKey",
-  actor_json AS actor, started_by_json AS "startedBy", module_revision AS "moduleRevision", owner_id AS "ownerId",
-  epoch, heartbeat_at_ms AS "heartbeatAtMs", created_at_ms AS "createdAtMs", started_at_ms AS "startedAtMs",
-  finished_at_ms AS "finishedAtMs", cancel_requested_at_ms AS "cancelRequestedAtMs",
-  pause_requested_at_ms AS "pauseRequestedAtMs"`
-
-const nodeColumns = `run_id AS "runId", node_id AS "nodeId", iteration, kind, label,
-  parent_node_id AS "parentNodeId", state, attempt, output_json AS output, error_json AS error,
-  started_at_ms AS "startedAtMs", finished_at_ms AS "finishedAtMs", updated_at_ms AS "updatedAtMs"`
-
-const findText = `SELECT ${runColumns} FROM _smithers_runs WHERE run_id = ?`
-const findByKeyText = `SELECT ${runColumns} FROM _smithers_runs WHERE workflow = ? AND idempotency_key = ?`
-const summaryText =
-  "SELECT state, COUNT(*) AS count FROM _smithers_nodes WHERE run_id = ? GROUP BY state ORDER BY state"
-
-const decodeInput = Schema.decodeUnknownSync(Unknown)
-const decodeError = Schema.decodeUnknownSync(json(FailureRecord))
-const decodeHold = Schema.decodeUnknownSync(json(Hold))
-const decodeStartedBy = Schema.decodeUnknownSync(json(StartedBy))
-
-/** Runs of one grant carry the same text: it is decoded once. */
-const actors = new Map<string, Actor>()
-const decodeActorText = Schema.decodeUnknownSync(json(Actor))
-const decodeActor = (text: string): Actor => {
-  const known = actors.get(text)
-  if (known !== undefined) return known
-  if (actors.size >= 1_000) actors.clear()
-  const actor = decodeActorText(text)
-  actors.set(text, actor)
-  return actor
-}
-
-const orNullWith = <A>(decode: (value: unknown) => A, value: unknown): A | null => value === null ? null : decode(value)
-
-/** A row of ours as a run: the plain columns hold what their STRICT types and CHECKs let in, the JSON is decoded. */
-const runOf = (row: Write.Row): Effect.Effect<Run, PersistenceError> =>
-  Effect.try({
-    try: () =>
-      ({
-        ...row,
-        input: decodeInput(row["input"]),
-        output: orNullWith(decodeInput, row["output"]),
-        error: orNullWith(decodeError, row["error"]),
-        hold: orNullWith(decodeHold, row["hold"]),
-        actor: decodeActor(row["actor"] as string),
-        startedBy: orNullWith(decodeStartedBy, row["startedBy"])
-      }) as Run,
-    catch: (cause) => new PersistenceError({ operation: "RunStore.find", reason: "Decode", cause })
-  })
-
-const insertText = `INSERT INTO _smithers_runs (run_id, parent_run_id, workflow, status, input_json, idempotency_key,
-    actor_json, started_by_json, module_revision, owner_id, epoch, heartbeat_at_ms, created_at_ms, started_at_ms)
-  VALUES (?, ?, ?, 'running', ?, ?, ?, ?, ?, ?, 1, ?, ?, ?)
-  ON CONFLICT DO NOTHING`
-
-const putNodeText =
-  `INSERT INTO _smithers_nodes (run_id, node_id, iteration, ordinal, kind, label, parent_node_id, state,
-    attempt, output_json, error_json, started_at_ms, finished_at_ms, updated_at_ms)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-  ON CONFLICT (run_id, node_id, iteration) DO UPDATE SET kind = excluded.kind, label = excluded.label,
-    parent_node_id = excluded.parent_node_id, state = excluded.state, attempt = excluded.attempt,
-    output_json = excluded.output_json, error_json = excluded.error_json, started_at_ms = excluded.started_at_ms,
-    finished_at_ms = excluded.finished_at_ms, updated_at_ms = excluded.updated_at_ms`
-
-const putAttemptText = `INSERT INTO _smithers_attempts (run_id, node_id, iteration, attempt, state, error_json,
-    started_at_ms, finished_at_ms)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-  ON CONFLICT (run_id, node_id, iteration, attempt) DO UPDATE SET state = excluded.state,
-    error_json = excluded.error_json, finished_at_ms = excluded.finished_at_ms`
-
-const unfinishedNodeText =
-  `INSERT INTO _smithers_nodes (run_id, node_id, iteration, ordinal, kind, label, parent_node_id, state, attempt,
-    output_json, error_json, started_at_ms, finished_at_ms, updated_at_ms)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-  ON CONFLICT (run_id, node_id, iteration) DO UPDATE SET state = excluded.state, output_json = excluded.output_json,
-    error_json = excluded.error_json, finished_at_ms = excluded.finished_at_ms, updated_at_ms = excluded.updated_at_ms
-  WHERE _smithers_nodes.state <> 'finished'`
-
-const waitingStatuses = "('waiting-approval', 'waiting-event', 'waiting-timer', 'waiting-quota')"
-
-const encodeActorText = Schema.encodeSync(json(Actor))
-const actorTexts = new WeakMap<Actor, string>()
-const encodeActor = (actor: Actor): string => {
-  const known = actorTexts.get(actor)
-  if (known !== undefined) return known
-  const text = encodeActorText(actor)
-  actorTexts.set(actor, text)
-  return text
-}
-const encodeStartedBy = Schema.encodeSync(json(StartedBy))
-const encodeFailure = Schema.encodeSync(json(FailureRecord))
-const encodeHold = Schema.encodeSync(json(Hold))
-
-const nodeParams = (node: NodeRecord) => [
-  node.runId,
-  node.nodeId,
-  node.iteration,
-  node.ordinal,
-  node.kind,
-  node.label,
-  node.parentNodeId,
-  node.state,
-  node.attempt,
-  node.outputJson,
-  node.error === null ? null : encodeFailure(node.error),
-  node.startedAtMs,
-  node.finishedAtMs,
-  node.updatedAtMs
-]
 
 const make = Effect.gen(function*() {
   const persistence = yield* Persistence.Persistence
