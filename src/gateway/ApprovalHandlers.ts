@@ -1,4 +1,5 @@
 import { Effect } from "effect"
+import { holds } from "../access/index.ts"
 import { Engine } from "../engine/index.ts"
 import { Authorized, Caller } from "./Caller.ts"
 import { ApprovalRpcs, failure, ListApprovals, SubmitApproval } from "./contract.ts"
@@ -33,7 +34,8 @@ export const layer = ApprovalRpcs.middleware(Authorized).toLayer(Effect.gen(func
           note: note ?? decision?.note,
           value: decision !== undefined && "value" in decision ? decision.value : decision,
           payloadSha256,
-          actor
+          actor,
+          holds: (scope) => holds(actor.scopes, scope)
         }).pipe(deciding)
         return { runId, nodeId, iteration, approved }
       })

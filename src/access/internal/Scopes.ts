@@ -1,4 +1,5 @@
-import { type CatalogScope, catalogScopes } from "../../model/index.ts"
+import { Schema } from "effect"
+import { CatalogScope, catalogScopes } from "../../model/index.ts"
 
 export type Methods = ReadonlyMap<string, CatalogScope>
 
@@ -54,6 +55,14 @@ export const allows = (
     return implies(word, required) ||
       (method !== undefined && matches(word, method) && implies(methods.get(method) ?? undeclared, required))
   })
+
+const isCatalogScope = Schema.is(CatalogScope)
+
+/** Whether the granted strings give a scope that somebody names: one of the catalog by implication, any other literally. */
+export const holds = (granted: ReadonlyArray<string>, scope: string): boolean =>
+  isCatalogScope(scope)
+    ? allows(granted, scope, undefined, new Map())
+    : granted.some((text) => text.trim() === scope || text.trim() === "*")
 
 /** Whether the string means anything: a catalog scope, `*`, a legacy word, a declared method or a prefix of some. */
 export const isKnown = (scope: string, methods: Methods): boolean =>
