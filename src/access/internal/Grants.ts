@@ -5,7 +5,7 @@ import { tokenIdOf } from "./TokenFormat.ts"
 import type { TokenRow } from "./TokenTable.ts"
 
 /** A grant in memory. */
-interface Held {
+export interface Held {
   row: TokenRow
   readonly principal: Principal
   /** Completed, and replaced, when the row changes. */

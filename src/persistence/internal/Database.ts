@@ -1,5 +1,5 @@
-import Sqlite from "better-sqlite3"
-import { Effect } from "effect"
+import Sqlite, { type Database } from "better-sqlite3"
+import { Effect, type Scope } from "effect"
 import { StartRefused } from "../PersistenceError.ts"
 
 /** Bumped with every release that changes any table: a program refuses a file of a later generation before touching it. */
@@ -79,44 +79,48 @@ export const checkOwnership = (file: string): Effect.Effect<void, StartRefused> 
  * Opens the write connection: pragmas set, then read back after the first statement, because better-sqlite3 is built to
  * fall back to `synchronous=NORMAL` there; a mismatch refuses the start.
  */
-export const openForWriting = Effect.fnUntraced(function*(file: string, synchronous: "full" | "normal") {
-  const db = yield* open(file, {})
-  const version = yield* Effect.try({
-    try: () => db.prepare("SELECT sqlite_version()").pluck().get() as string,
-    catch: openRefused(file)
-  })
-  yield* checkSqliteVersion(version)
-  const wanted: ReadonlyArray<readonly [string, string | number]> = [
-    ["journal_mode", "wal"],
-    ["synchronous", synchronous === "full" ? 2 : 1],
-    ["foreign_keys", 1],
-    // An operator's own sqlite3 may hold the lock: the writer retries without blocking the event loop.
-    ["busy_timeout", 0],
-    // 16 MiB: a checkpoint writes and syncs the database itself, so one serves several thousand small commits.
-    ["wal_autocheckpoint", 4_096],
-    ["trusted_schema", 0]
-  ]
-  const marks = [["application_id", applicationId], ["user_version", schemaGeneration]] as const
-  const found = yield* Effect.try({
-    try: () => {
-      for (const [name, value] of wanted) db.pragma(`${name} = ${value}`)
-      // These are stored in the file: written once, not at every start.
-      for (const [name, value] of marks) {
-        if (db.pragma(name, { simple: true }) !== value) db.pragma(`${name} = ${value}`)
+export const openForWriting = (
+  file: string,
+  synchronous: "full" | "normal"
+): Effect.Effect<Database, StartRefused, Scope.Scope> =>
+  Effect.gen(function*() {
+    const db = yield* open(file, {})
+    const version = yield* Effect.try({
+      try: () => db.prepare("SELECT sqlite_version()").pluck().get() as string,
+      catch: openRefused(file)
+    })
+    yield* checkSqliteVersion(version)
+    const wanted: ReadonlyArray<readonly [string, string | number]> = [
+      ["journal_mode", "wal"],
+      ["synchronous", synchronous === "full" ? 2 : 1],
+      ["foreign_keys", 1],
+      // An operator's own sqlite3 may hold the lock: the writer retries without blocking the event loop.
+      ["busy_timeout", 0],
+      // 16 MiB: a checkpoint writes and syncs the database itself, so one serves several thousand small commits.
+      ["wal_autocheckpoint", 4_096],
+      ["trusted_schema", 0]
+    ]
+    const marks = [["application_id", applicationId], ["user_version", schemaGeneration]] as const
+    const found = yield* Effect.try({
+      try: () => {
+        for (const [name, value] of wanted) db.pragma(`${name} = ${value}`)
+        // These are stored in the file: written once, not at every start.
+        for (const [name, value] of marks) {
+          if (db.pragma(name, { simple: true }) !== value) db.pragma(`${name} = ${value}`)
+        }
+        db.prepare("SELECT COUNT(*) FROM sqlite_schema").get()
+        return wanted.map(([name, value]) => ({ name, value, is: db.pragma(name, { simple: true }) }))
+      },
+      catch: openRefused(file)
+    })
+    for (const { is, name, value } of found) {
+      if (is !== value) {
+        return yield* new StartRefused({
+          reason: "PragmaMismatch",
+          detail: `PRAGMA ${name} reads ${String(is)} after it was set to ${value}.`,
+          fix: "The durability that was asked for is not in force; use a local file system and the pinned driver."
+        })
       }
-      db.prepare("SELECT COUNT(*) FROM sqlite_schema").get()
-      return wanted.map(([name, value]) => ({ name, value, is: db.pragma(name, { simple: true }) }))
-    },
-    catch: openRefused(file)
-  })
-  for (const { is, name, value } of found) {
-    if (is !== value) {
-      return yield* new StartRefused({
-        reason: "PragmaMismatch",
-        detail: `PRAGMA ${name} reads ${String(is)} after it was set to ${value}.`,
-        fix: "The durability that was asked for is not in force; use a local file system and the pinned driver."
-      })
     }
-  }
-  return db
-})
+    return db
+  })
