@@ -51,6 +51,8 @@ export class Cache extends Context.Tag("smithers-orchestrator/cache/Cache")<Cach
   readonly put: (ticket: Ticket, result: Result) => Effect.Effect<void, PersistenceError>
   /** Removes what a run stored in frames after this one. What it replaced then is gone too: a miss, never a wrong hit. */
   readonly undo: (runId: string, frameNo: number) => Write.Write<number>
+  /** Removes what a run stored for itself alone (scope `run`): for whoever removes the run. */
+  readonly forget: (runId: string) => Write.Write<number>
 
   /** Newest first; at most `Bounds.pageRows`, 50 unless given. */
   readonly list: (filter: Filter, page?: {
@@ -137,6 +139,7 @@ const makeCache = Effect.gen(function*() {
       }),
     put: (ticket, result) => Effect.asVoid(persistence.write(store(ticket, result))),
     undo: Entries.undo,
+    forget: Entries.forget,
     list: Effect.fn("Cache.list")(function*(filter, page = {}) {
       const limit = Number.clamp(page.limit ?? 50, { minimum: 0, maximum: Bounds.pageRows })
       return yield* entries.list(filter, yield* Clock.currentTimeMillis, limit, page.after)

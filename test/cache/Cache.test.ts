@@ -203,6 +203,15 @@ it.effect("what a run stored after a frame can be undone, with the frame read in
     assert.deepStrictEqual((yield* entries).map(({ nodeId }) => nodeId), ["a"])
   }).pipe(Effect.provide(cacheLayer)))
 
+it.effect("what a run stored for itself goes with the run, what it stored for others stays", () =>
+  Effect.gen(function*() {
+    const cache = yield* Cache.Cache
+    yield* perform({ policy: { scope: "run" } })
+    yield* perform({ policy: { scope: "workflow" } })
+    yield* commit(cache.forget("r1"))
+    assert.deepStrictEqual((yield* entries).map(({ scope }) => scope), ["workflow"])
+  }).pipe(Effect.provide(cacheLayer)))
+
 it.effect("a void output is cached", () =>
   Effect.gen(function*() {
     let executions = 0

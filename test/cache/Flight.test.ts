@@ -1,7 +1,8 @@
 import { assert, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Schema, TestClock } from "effect"
-import { Cache } from "../../src/cache/index.ts"
-import { cacheLayer, entries, Output, turn, until } from "./support.ts"
+import { Cache, type Ticket } from "../../src/cache/index.ts"
+import { Write } from "../../src/persistence/index.ts"
+import { cacheLayer, commit, entries, lookup, Output, turn, until } from "./support.ts"
 
 /** A task that counts its executions. */
 const counting = () => {
@@ -82,68 +83,83 @@ it.effect("whoever stops waiting is forgotten and holds nobody up", () =>
     assert.strictEqual(seen.executions, 2)
   }).pipe(Effect.provide(cacheLayer)))
 
+const missed = Effect.gen(function*() {
+  const found = yield* lookup()
+  assert(found._tag === "Miss" && found.ticket !== null)
+  return found.ticket
+})
+
 it.effect("whoever is interrupted just when the lead comes to him hands it on", () =>
   Effect.gen(function*() {
-    const { execute, seen } = counting()
-    const gate = yield* Deferred.make<void>()
-    const task = ask(
-      execute((n) => n === 1 ? Effect.zipRight(Deferred.await(gate), Effect.interrupt) : Effect.succeed({ n }))
-    )
-    const first = yield* Effect.fork(task)
-    yield* until(Effect.sync(() => seen.executions === 1))
-    const second = yield* Effect.fork(task)
+    const cache = yield* Cache.Cache
+    const fly = (ticket: Ticket, lead: Effect.Effect<string>) =>
+      cache.flight(ticket, { lead, follow: () => Effect.succeed("followed") })
+    const [one, two, three] = [yield* missed, yield* missed, yield* missed]
+    const first = yield* Effect.fork(fly(one, Effect.never))
     yield* turn
-    const third = yield* Effect.fork(task)
+    const second = yield* Effect.fork(fly(two, Effect.succeed("second")))
     yield* turn
-    second.unsafeInterruptAsFork(second.id())
-    Deferred.unsafeDone(gate, Effect.void)
-    yield* Fiber.await(first)
-    yield* Fiber.await(second)
-    assert.property(yield* Fiber.join(third), "n")
+    yield* Effect.zipRight(cache.abandon(one), Effect.sync(() => second.unsafeInterruptAsFork(second.id())))
+    assert.isTrue(Exit.isInterrupted(yield* Fiber.await(second)))
+    assert.strictEqual(yield* fly(three, Effect.succeed("third")), "third")
+    yield* Fiber.interrupt(first)
   }).pipe(Effect.provide(cacheLayer)))
 
 it.effect("a result that came between lookup and execution is taken", () =>
   Effect.gen(function*() {
     const cache = yield* Cache.Cache
-    const asked = {
-      identity: { tenant: "", workflow: "w", runId: "r", writer: "", writeGlobal: false },
-      policy: {},
-      nodeId: "t",
-      iteration: 0,
-      output: Output
-    }
-    const [one, two] = [yield* cache.lookup(asked), yield* cache.lookup(asked)]
-    assert(one._tag === "Miss" && one.ticket !== null && two._tag === "Miss" && two.ticket !== null)
-    yield* cache.put(one.ticket, { text: `{"n":5}`, atMs: 0, durationMs: 1 })
-    const got = yield* cache.flight(two.ticket, {
-      lead: Effect.succeed<string | null>("executed"),
-      follow: Effect.succeed
-    })
+    const [one, two] = [yield* missed, yield* missed]
+    yield* cache.put(one, { text: `{"n":5}`, atMs: 0, durationMs: 1 })
+    const got = yield* cache.flight(two, { lead: Effect.succeed<string | null>("executed"), follow: Effect.succeed })
     assert.strictEqual(got, `{"n":5}`)
+  }).pipe(Effect.provide(cacheLayer)))
+
+it.effect("a stored result that the lookup refused is not taken then either", () =>
+  Effect.gen(function*() {
+    const cache = yield* Cache.Cache
+    yield* cache.put(yield* missed, { text: `{"n":"one"}`, atMs: 0, durationMs: 1 })
+    const refusing = yield* missed
+    yield* cache.put(yield* Effect.map(missed, (ticket) => ({ ...ticket, key: "another" })), {
+      text: null,
+      atMs: 0,
+      durationMs: 1
+    })
+    const got = yield* cache.flight(refusing, { lead: Effect.succeed<string | null>("lead"), follow: Effect.succeed })
+    assert.strictEqual(got, "lead")
   }).pipe(Effect.provide(cacheLayer)))
 
 it.effect("those who wait are released when the execution is given up, though its effect goes on", () =>
   Effect.gen(function*() {
     const cache = yield* Cache.Cache
-    const found = yield* cache.lookup({
-      identity: { tenant: "", workflow: "w", runId: "r", writer: "", writeGlobal: false },
-      policy: {},
-      nodeId: "t",
-      iteration: 0,
-      output: Output
-    })
-    assert(found._tag === "Miss" && found.ticket !== null)
-    const { ticket } = found
-    const leading = yield* Effect.fork(cache.flight(ticket, {
-      lead: Effect.zipRight(cache.abandon(ticket), Effect.never),
+    const [one, two] = [yield* missed, yield* missed]
+    const leading = yield* Effect.fork(
+      cache.flight(one, { lead: Effect.zipRight(cache.abandon(one), Effect.never), follow: () => Effect.void })
+    )
+    yield* turn
+    const got = yield* cache.flight(two, { lead: Effect.succeed("lead"), follow: () => Effect.succeed("follow") })
+    assert.strictEqual(got, "lead")
+    yield* Fiber.interrupt(leading)
+  }).pipe(Effect.provide(cacheLayer)))
+
+it.effect("a result whose commit is refused is nobody's: whoever waits executes", () =>
+  Effect.gen(function*() {
+    const cache = yield* Cache.Cache
+    const [one, two] = [yield* missed, yield* missed]
+    const complete = (ticket: Ticket, fence: Write.Write<unknown, string>) =>
+      commit(Write.discard([fence, cache.store(ticket, { text: `{"n":1}`, atMs: 0, durationMs: 0 })]))
+    const stale = Write.guard("SELECT 1 WHERE false", [], () => "stale epoch")
+    const first = yield* Effect.fork(cache.flight(one, {
+      lead: Effect.zipRight(turn, complete(one, stale)),
       follow: () => Effect.void
     }))
-    yield* turn
-    assert.strictEqual(
-      yield* cache.flight({ ...ticket }, { lead: Effect.succeed("lead"), follow: () => Effect.succeed("follow") }),
-      "lead"
-    )
-    yield* Fiber.interrupt(leading)
+    yield* Effect.yieldNow()
+    const second = yield* Effect.fork(cache.flight(two, {
+      lead: Effect.as(complete(two, Write.none), "led"),
+      follow: () => Effect.succeed("followed")
+    }))
+    assert.deepStrictEqual(yield* Fiber.await(first), Exit.fail("stale epoch"))
+    assert.strictEqual(yield* Fiber.join(second), "led")
+    assert.strictEqual((yield* lookup())._tag, "Hit")
   }).pipe(Effect.provide(cacheLayer)))
 
 it.effect("a hit does not wait for a slot of the executions", () =>

@@ -92,6 +92,9 @@ export const insert = (ticket: Ticket, { atMs, durationMs, frame, text }: Result
 export const undo = (runId: string, frameNo: number): Write.Write<number> =>
   Write.run("DELETE FROM _smithers_cache WHERE run_id = ? AND frame_no > ?", [runId, frameNo])
 
+export const forget = (runId: string): Write.Write<number> =>
+  Write.run("DELETE FROM _smithers_cache WHERE run_id = ? AND scope = 'run'", [runId])
+
 /** Rows that one statement of house-keeping removes, so that no commit takes long. */
 const chunk = 1_000
 
