@@ -3,5 +3,11 @@ import { defineConfig } from "vitest/config"
 export default defineConfig({
   ssr: { resolve: { conditions: ["@app/source"] } },
   resolve: { conditions: ["@app/source"] },
-  test: { include: ["test/**/*.test.ts"], testTimeout: 30_000, hookTimeout: 60_000, pool: "forks" }
+  test: {
+    include: ["test/**/*.test.ts"],
+    // Real processes on a busy machine; what a test waits for is a signal, never a time.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    pool: "forks"
+  }
 })
