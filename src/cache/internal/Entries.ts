@@ -58,7 +58,7 @@ const textFor = (frame: Query): string => {
 const sizeOf = (partsText: string, payload: string | null): number =>
   partsText.length + (payload === null ? 0 : Buffer.byteLength(payload))
 
-const encodeTexts = (texts: ReadonlyArray<string>) => JSON.stringify(texts)
+const encodeList = (list: ReadonlyArray<unknown>) => JSON.stringify(list)
 
 /** The entry as a unit, and its size. */
 export const insert = (ticket: Ticket, { atMs, durationMs, frame, text }: Result) => {
@@ -71,7 +71,7 @@ export const insert = (ticket: Ticket, { atMs, durationMs, frame, text }: Result
     ticket.scope,
     taskOf(ticket.parts),
     partsText,
-    encodeTexts(ticket.policy.tags ?? []),
+    encodeList(ticket.policy.tags ?? []),
     ticket.workflow,
     ticket.runId,
     ...(query === undefined ? [typeof frame === "number" ? frame : null] : query.params),
@@ -237,19 +237,18 @@ export const make = ({ read, write }: Persistence.Persistence["Type"]) => {
         write(Write.rows(
           `DELETE FROM _smithers_cache WHERE cache_key IN (SELECT value FROM json_each(?)) AND used_at_ms <= ?
             RETURNING bytes`,
-          [encodeTexts(keys), usedAtMs]
+          [encodeList(keys), usedAtMs]
         )),
         bytesOf
       ),
 
-    /** `uses` is JSON: `[[key, hits, lastHitAtMs], …]`. */
-    noteHits: (uses: string) =>
+    noteHits: (uses: ReadonlyArray<readonly [key: string, hits: number, lastAtMs: number]>) =>
       write(Write.run(
         `UPDATE _smithers_cache SET hits = _smithers_cache.hits + used.hits, used_at_ms = MAX(used_at_ms, used.at)
           FROM (SELECT json_extract(value, '$[0]') AS key, json_extract(value, '$[1]') AS hits,
             json_extract(value, '$[2]') AS at FROM json_each(?)) AS used
           WHERE cache_key = used.key`,
-        [uses]
+        [encodeList(uses)]
       ))
   }
 }

@@ -31,7 +31,7 @@ export class HitLog {
   get flush(): Effect.Effect<void> {
     return Effect.suspend(() => {
       if (this.uses.size === 0) return Effect.void
-      const uses = JSON.stringify(Array.from(this.uses, ([key, { atMs, hits }]) => [key, hits, atMs]))
+      const uses = Array.from(this.uses, ([key, { atMs, hits }]) => [key, hits, atMs] as const)
       this.uses = new Map()
       this.dirty.unsafeClose()
       return Effect.catchAll(
