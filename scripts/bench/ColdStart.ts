@@ -3,6 +3,7 @@ import net from "node:net"
 import path from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { newToken, serviceProgram, startService } from "../soak/Service.ts"
+import { cpuMillisOf } from "./Cpu.ts"
 import { median } from "./Figures.ts"
 import { atMost, figure, type Measurement } from "./Measurement.ts"
 
@@ -29,6 +30,7 @@ export const coldStart: Measurement = {
   about: "node dist/main.js until the first 200 of /health, with the shipped workflows",
   run: async ({ directory, quick }) => {
     const program = serviceProgram()
+    const cpu: Array<number> = []
     const start = async (home: string) => {
       const port = await freePort()
       const started = performance.now()
@@ -44,6 +46,8 @@ export const coldStart: Measurement = {
         await sleep(2)
       }
       const millis = performance.now() - started
+      const used = cpuMillisOf(service.pid)
+      if (used !== null) cpu.push(used)
       service.kill("SIGTERM")
       await service.ended
       return millis
@@ -58,7 +62,7 @@ export const coldStart: Measurement = {
     return [
       figure("cold start, new home", median(fresh), "ms", {
         aim: atMost(median(fresh), 1_000, "≤ 1,000 ms"),
-        detail: { program: path.relative(process.cwd(), program), samples: fresh.map(Math.round) }
+        detail: { program: path.relative(process.cwd(), program), samples: fresh.map(Math.round), cpuMs: median(cpu) }
       }),
       figure("cold start, existing home", median(again), "ms", {
         aim: atMost(median(again), 1_000, "≤ 1,000 ms"),

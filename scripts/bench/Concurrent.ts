@@ -1,3 +1,4 @@
+import { cpuMicrosEach } from "./Cpu.ts"
 import { openEngine } from "./EngineUnderTest.ts"
 import { median, perSecond } from "./Figures.ts"
 import { atLeast, figure, type Measurement, rawFull } from "./Measurement.ts"
@@ -16,16 +17,22 @@ export const concurrent: Measurement = {
     for (const [runs, rounds] of [[100, 10], [1_000, 1]] as const) {
       const rates: Array<number> = []
       const ratios: Array<number> = []
+      const cpu: Array<number> = []
       for (let i = 0; i < (quick ? 1 : 5); i++) {
         const before = disk.sample(250)
-        const rate = await perSecond(runs * stepsOfRun * rounds, async () => {
+        const count = runs * stepsOfRun * rounds
+        const work = async () => {
           for (let j = 0; j < rounds; j++) await engine.finishAll(runs, "bench-steps", { n: stepsOfRun })
-        })
+        }
+        const rate = await perSecond(count, async () => cpu.push(await cpuMicrosEach(count, work)))
         rates.push(rate)
         ratios.push(rate / ((before + disk.sample(250)) / 2))
       }
       const ratio = median(ratios)
-      const options = { floor: rawFull(median(rates) / ratio), detail: { samples: rates.map(Math.round) } }
+      const options = {
+        floor: rawFull(median(rates) / ratio),
+        detail: { samples: rates.map(Math.round), cpuMicrosAStep: median(cpu) }
+      }
       figures.push(figure(
         `concurrent ${runs} runs × ${stepsOfRun}`,
         median(rates),

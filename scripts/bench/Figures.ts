@@ -15,7 +15,7 @@ export const rounded = (value: number): number =>
   Math.abs(value) >= 100 ? Math.round(value) : Number(value.toPrecision(3))
 
 /** Times `work` and answers how many of `count` were done in a second. */
-export const perSecond = async (count: number, work: () => Promise<unknown> | void): Promise<number> => {
+export const perSecond = async (count: number, work: () => Promise<unknown>): Promise<number> => {
   const started = performance.now()
   await work()
   return count / (performance.now() - started) * 1_000

@@ -1,6 +1,7 @@
 import path from "node:path"
 import { newToken, serviceProgram, startService } from "../soak/Service.ts"
 import { startBare } from "./BareServer.ts"
+import { cpuMillisOf } from "./Cpu.ts"
 import { openEngine } from "./EngineUnderTest.ts"
 import { median } from "./Figures.ts"
 import { answersPerSecond, type HttpRequest } from "./HttpLoad.ts"
@@ -60,11 +61,18 @@ export const rpc: Measurement = {
       say(`bench:   ${name}`)
       await answersPerSecond(port, request, { millis: millis * 2 })
       await answersPerSecond(bare.port, request, { millis })
+      const cpuMicros = { ours: [] as Array<number>, bare: [] as Array<number> }
+      const ask = async (whose: "ours" | "bare", [pid, at]: readonly [pid: number, port: number]) => {
+        const before = cpuMillisOf(pid) ?? NaN
+        const rate = await answersPerSecond(at, request, { millis })
+        cpuMicros[whose].push(((cpuMillisOf(pid) ?? NaN) - before) * 1_000 / (rate * millis / 1_000))
+        return rate
+      }
       const ours: Array<number> = []
       const bares: Array<number> = []
       for (let i = 0; i < (quick ? 1 : 5); i++) {
-        bares.push(await answersPerSecond(bare.port, request, { millis }))
-        ours.push(await answersPerSecond(port, request, { millis }))
+        bares.push(await ask("bare", [bare.child.pid!, bare.port]))
+        ours.push(await ask("ours", [service.pid, port]))
       }
       const ratio = median(ours.map((rate, i) => rate / bares[i]!))
       const options = {
@@ -72,6 +80,8 @@ export const rpc: Measurement = {
         detail: {
           runs,
           answerBytes: JSON.stringify(bodies[request.path]).length,
+          cpuMicrosARequest: Math.round(median(cpuMicros.ours)),
+          bareCpuMicrosARequest: Math.round(median(cpuMicros.bare)),
           samples: ours.map(Math.round),
           bareSamples: bares.map(Math.round)
         }
