@@ -395,7 +395,7 @@ const make = Effect.gen(function*() {
   const unregister = (run: ActiveRun) =>
     Effect.sync(() => {
       if (active.get(run.runId) === run) active.delete(run.runId)
-      if (run.again) resumeLater(run.runId)
+      if (run.again || run.noticed) resumeLater(run.runId)
     })
 
   const endCancelled = (runId: string) =>
@@ -448,7 +448,7 @@ const make = Effect.gen(function*() {
       if (row.hold !== null || row.status === "paused") return
       const found = yield* definition(row.workflow)
       const scope = yield* Scope.make()
-      if (active.has(runId) || closing) return
+      if (active.has(runId) || closing) return active.get(runId)?.notice()
       const { parentRunId } = row
       const run = new ActiveRun({ runId, parentRunId, workflow: found.workflow, scope, services, epoch: 0, lookAt })
       active.set(runId, run)
@@ -462,6 +462,7 @@ const make = Effect.gen(function*() {
       const running = active.get(runId)
       if (running === undefined) return closing ? Effect.void : takeUp(runId)
       if (running.stop !== undefined || running.settling) running.again = true
+      running.notice()
       return Effect.void
     })
 

@@ -1,6 +1,6 @@
 import { assert, it } from "@effect/vitest"
 import { Activity, DurableClock, DurableDeferred, Workflow, type WorkflowEngine } from "@effect/workflow"
-import { Effect, Exit, Layer, Schema, TestClock } from "effect"
+import { Effect, Exit, Fiber, Layer, Schema, TestClock } from "effect"
 import { Task } from "../../src/workflow/index.ts"
 import { has } from "../support/Assert.ts"
 import { actor, fresh, freshDatabase, quiet, startProcess, until, workflow } from "../support/Engine.ts"
@@ -356,6 +356,26 @@ it.scoped("two parents that execute the same child both get its result", () =>
     yield* quiet
     const [child] = yield* runs.list({ parentRunId: one })
     yield* Effect.provide(complete(child!.runId, Exit.succeed(7)), context)
+    assert.strictEqual((yield* end(one)).output, 7)
+    assert.strictEqual((yield* end(two)).output, 7)
+  }))
+
+it.scoped("what arrives for a run while somebody tries in vain to launch it again is not lost", () =>
+  Effect.gen(function*() {
+    const { context, end, launch, line, reaches, runs } = yield* fresh(Layer.merge(
+      workflow(() => Child.execute({ n: 5 }), { error: Refused }),
+      childLayer(() => Effect.orDie(DurableDeferred.await(go)))
+    ))
+    const one = yield* launch()
+    yield* reaches(one, "waiting-event")
+    const [child] = yield* runs.list({ parentRunId: one })
+    yield* reaches(child!.runId, "waiting-event")
+    const held = yield* Effect.fork(line.hold(child!.runId))
+    const two = yield* launch()
+    const release = yield* Fiber.join(held)
+    yield* Effect.provide(complete(child!.runId, Exit.succeed(7)), context)
+    yield* quiet
+    yield* release
     assert.strictEqual((yield* end(one)).output, 7)
     assert.strictEqual((yield* end(two)).output, 7)
   }))

@@ -146,6 +146,8 @@ export class ActiveRun {
   pauseRequested = false
   /** Something arrived while the run was parking: it has to be taken up again at once. */
   again = false
+  /** Somebody wanted something of it before its body began: if it never begins, whatever is there has to be looked at. */
+  noticed = false
   /** It opened waits, now or in an earlier execution: some may be open still when it ends. */
   hasWaited = false
   /** Its end or its parking is recorded: fibers that outlived the body get nothing more done. */
@@ -209,8 +211,13 @@ export class ActiveRun {
     return Effect.void
   }
 
+  notice(): void {
+    if (this.body === undefined) this.noticed = true
+  }
+
   /** Asks the body to end for a reason; the first reason counts, except that a lost run is lost. */
   requestStop(stop: Stop): void {
+    this.notice()
     // A run that is being parked ends as cancelled when it is looked at again.
     if (stop._tag === "Cancel" && this.stop !== undefined) this.again = true
     if (this.settling || (this.stop !== undefined && stop._tag !== "Lost")) return
@@ -354,6 +361,7 @@ export class ActiveRun {
   arrive(node: RunStore.StoredNode): boolean {
     const key = nodeKey(node.nodeId, node.iteration)
     this.stored.set(key, node)
+    this.notice()
     if (this.stop !== undefined) return false
     this.answer(key, node)
     return true
