@@ -73,7 +73,7 @@ layer(NodeContext.layer, { excludeTestServices: true })("the snippets of the REA
         assert.deepStrictEqual(lines.map((line) => Number(line.split(" ")[0])), lines.map((_, index) => index + 1))
         assert.match(lines.at(-1) ?? "", /approval\.requested$/)
       }),
-    60_000
+    120_000
   )
 
   it.scoped("guide.ts is one module that does what the guide says", () =>
@@ -94,11 +94,11 @@ layer(NodeContext.layer, { excludeTestServices: true })("the snippets of the REA
         ),
         ["notify 0", "notify 1"]
       )
-    }), 60_000)
+    }), 120_000)
 
   it.scoped("embed.ts is a program that prints what the README says", () =>
     Effect.gen(function*() {
       const printed = yield* run("embed.ts", yield* makeHome, {})
       assert.include(readme, `It prints \`${printed.trim()}\`.`)
-    }), 60_000)
+    }), 120_000)
 })

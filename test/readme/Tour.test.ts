@@ -98,5 +98,5 @@ layer(NodeContext.layer, { excludeTestServices: true })("the tour of the README"
       assert.strictEqual(stdout.match(/NodeStarted +compose/g)?.length, 1)
       const notes = yield* fs.readFileString(`${path}/.smithers/artifacts/${runId}/RELEASE_NOTES.md`)
       assert.match(notes, /notes of a range[^]*approval of the text|approval of the text[^]*notes of a range/)
-    }), 60_000)
+    }), 120_000)
 })
