@@ -13,7 +13,7 @@ export interface Identity {
 }
 
 /** Of code that runs on its own account: one tenant, no workflow, trusted. */
-export const standalone: Identity = { tenant: "", workflow: null, runId: null, writer: "", writeGlobal: true }
+const standalone: Identity = { tenant: "", workflow: null, runId: null, writer: "", writeGlobal: true }
 
 /** The identity that `Cache.make` uses. */
 export class CurrentIdentity

@@ -1,7 +1,7 @@
 import { type Schema, type SchemaAST } from "effect"
 
 /** The annotation of a schema whose values must not be kept. */
-export const SensitiveId: unique symbol = Symbol.for("smithers-orchestrator/cache/Sensitive")
+const SensitiveId: unique symbol = Symbol.for("smithers-orchestrator/cache/Sensitive")
 
 /**
  * Marks the values of a schema as sensitive: a result that may hold one, at whatever depth, is never cached.

@@ -6,7 +6,7 @@ import type { ActiveRun, WaitKind } from "./internal/ActiveRun.ts"
 import { CurrentGroup } from "./Step.ts"
 
 /** A node that waits for something from outside of the run's body. */
-export interface DurableWait {
+interface DurableWait {
   readonly nodeId: string
   readonly iteration: number
   readonly kind: NodeKind

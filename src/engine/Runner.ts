@@ -351,6 +351,7 @@ const make = Effect.gen(function*() {
         WorkflowEngine.WorkflowEngine,
         engine
       )
+      // @effect-diagnostics-next-line anyUnknownInErrorContext:off -- the body of any workflow; its schema encodes its error
       return Effect.suspend(() => execute(payload, run.runId)).pipe(
         Effect.scoped,
         Effect.provide(context),

@@ -19,7 +19,7 @@ const patterns: ReadonlyArray<RegExp> = [
 /** User and password of a URL; the rest of the address stays readable. */
 const urlCredentials = /\b([a-z][a-z0-9+.-]*:\/\/)[^\s/@:]+:[^\s/@]+@/gi
 
-export const redacted = "[redacted]"
+const redacted = "[redacted]"
 
 /** The text without anything that looks like a credential. */
 export const redact = (text: string): string => {

@@ -4,7 +4,7 @@ import { type Persistence, Write } from "../../persistence/index.ts"
 import type { AccessConfig } from "../AccessConfig.ts"
 import { AdminTokenUnavailable } from "../AccessError.ts"
 import type { AdminTokenFile } from "./AdminTokenFile.ts"
-import type { Grants } from "./Grants.ts"
+import type { Grants, Held } from "./Grants.ts"
 import { type GrantWrites, newRow } from "./GrantWrites.ts"
 import { generate, isPlausible, sha256 } from "./TokenFormat.ts"
 
@@ -56,7 +56,8 @@ export const ensureAdminToken = Effect.fnUntraced(function*(
   /** Leaves a grant that stands as it is, and only that one. */
   const keep = (tokenId: string) => commit(retireAllBut(tokenId))
 
-  const grantOf = (secret: Redacted.Redacted) => grants.find(sha256(Redacted.value(secret)))?.row
+  const grantOf = (secret: Redacted.Redacted): Held["row"] | undefined =>
+    grants.find(sha256(Redacted.value(secret)))?.row
 
   const fromConfig = Effect.fnUntraced(function*(secret: Redacted.Redacted) {
     if (!isPlausible(Redacted.value(secret))) {

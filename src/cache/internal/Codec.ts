@@ -1,7 +1,7 @@
 import { Effect, type ParseResult, Schema } from "effect"
 
 /** A schema and JSON text, compiled once per schema. `null` text stands for `undefined`, the value of a void output. */
-export interface Codec<A> {
+interface Codec<A> {
   readonly encode: (value: A) => Effect.Effect<string | null, ParseResult.ParseError>
   readonly decode: (text: string | null) => Effect.Effect<A, ParseResult.ParseError>
 }

@@ -7,7 +7,7 @@ import { digestOf, type Entries, type Stored } from "./Entries.ts"
 import * as Metrics from "./Metrics.ts"
 import { signatureOf } from "./Signature.ts"
 
-export interface Lookup<A> {
+interface Lookup<A> {
   /** Null when the request has no key. */
   readonly key: Key | null
   readonly found: Hit<A> | Miss

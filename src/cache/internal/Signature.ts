@@ -3,7 +3,7 @@ import { isSensitive } from "../Sensitive.ts"
 import { sha256 } from "./Digest.ts"
 
 /** What a schema accepts, as far as that can be told without executing its functions. */
-export interface Signature {
+interface Signature {
   /** Changes when the structure of the schema changes, or what its filters and transformations are called. */
   readonly hash: string
   readonly sensitive: boolean

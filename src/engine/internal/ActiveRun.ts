@@ -43,7 +43,7 @@ export interface RunServices {
  * - `lost`: the journal refused us (a later epoch owns the run, or the database failed): nothing more is written
  * - `shutdown`: the process ends; the run stays `running` and is taken up again at the next start
  */
-export type Stop =
+type Stop =
   | { readonly _tag: "Park" }
   | { readonly _tag: "Pause" }
   | { readonly _tag: "Cancel" }

@@ -21,7 +21,7 @@ export interface Definition {
 }
 
 /** The schemas of a workflow, which must need no services to decode and encode. */
-export interface WorkflowSchemas {
+interface WorkflowSchemas {
   readonly payload: Schema.Schema<object, unknown>
   readonly success: Schema.Schema<unknown, unknown>
   readonly error: Schema.Schema<unknown, unknown>
@@ -43,7 +43,7 @@ export const schemasOf = (workflow: Workflow.Any): WorkflowSchemas => {
 }
 
 /** What the adapter needs of the runner. */
-export interface Host {
+interface Host {
   readonly services: RunServices
   readonly define: (definition: Definition) => Effect.Effect<void>
   readonly launchChild: (
@@ -166,7 +166,7 @@ export const makeWorkflowEngine = (host: Host): WorkflowEngine.WorkflowEngine["T
           kind: "activity",
           label: activity.name,
           output: EncodedExit,
-          // The Any interface leaves the channels open; the encoded values are what the schema stores.
+          // @effect-diagnostics-next-line anyUnknownInErrorContext:off -- the Any interface leaves the channels open
           execute: () => Effect.exit(activity.executeEncoded as Effect.Effect<unknown, unknown>)
         }, noSite).pipe(Effect.provideService(Step.CurrentIteration, attempt - 1))
         const stored = run.stored.get(nodeKey(nodeId, attempt - 1))?.state === "finished"

@@ -4,7 +4,7 @@ import { Worker } from "node:worker_threads"
 import { BackupError } from "../BackupError.ts"
 
 /** What a database file holds, found out by reading all of it. */
-export const Findings = Schema.Struct({
+const Findings = Schema.Struct({
   _tag: Schema.Literal("Findings"),
   /** `["ok"]`, else what SQLite's integrity check has to say. */
   integrity: Schema.Array(Schema.String),
@@ -17,7 +17,7 @@ export const Findings = Schema.Struct({
   /** Rows of each table. */
   tables: Schema.Record({ key: Schema.String, value: Schema.Int })
 })
-export type Findings = typeof Findings.Type
+type Findings = typeof Findings.Type
 
 const Message = Schema.Union(
   Schema.Struct({

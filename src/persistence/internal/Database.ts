@@ -20,7 +20,11 @@ const atLeast = (version: string, oldest: readonly [number, number, number]): bo
   return true
 }
 
-/** Refuses a SQLite library with the WAL-reset bug (sqlite.org/wal.html#the_wal_reset_bug). */
+/**
+ * Refuses a SQLite library with the WAL-reset bug (sqlite.org/wal.html#the_wal_reset_bug).
+ *
+ * @internal
+ */
 export const checkSqliteVersion = (version: string): Effect.Effect<void, StartRefused> =>
   atLeast(version, oldestSqlite)
     ? Effect.void

@@ -20,7 +20,11 @@ const networkFileSystems: ReadonlyMap<number, string> = new Map([
   [0x01021997, "9p"]
 ])
 
-/** The name of the network file system with this magic number, if it is one. */
+/**
+ * The name of the network file system with this magic number, if it is one.
+ *
+ * @internal
+ */
 export const networkFileSystemName = (type: number): string | undefined => networkFileSystems.get(type >>> 0)
 
 /** Refuses a home on a network file system: two machines would not see each other's WAL index. */
