@@ -244,10 +244,10 @@ it.scoped("DurableDeferred.raceAll starts its effects, parks, and has one winner
 it.scoped("Activity.raceAll is won by the first", () =>
   Effect.gen(function*() {
     const { end, launch } = yield* fresh(workflow(() =>
+      // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off anyUnknownInErrorContext:off -- the types of raceAll lose what it requires
       Activity.raceAll("race", [
         Activity.make({ name: "slow", success: Schema.String, execute: Effect.never }),
         Activity.make({ name: "fast", success: Schema.String, execute: Effect.succeed("fast") })
-        // The types of raceAll lose what it requires.
       ]) as Effect.Effect<string, never, WorkflowEngine.WorkflowInstance>
     ))
     assert.strictEqual((yield* end(yield* launch())).output, "fast")
@@ -424,7 +424,7 @@ it.scoped("compensation runs when the workflow fails, and not when it finishes o
           Workflow.withCompensation((value) => Effect.sync(() => undone.push(value)))
         )
         yield* DurableDeferred.await(go)
-        if (kind === "fails") yield* new Refused({ why: "" })
+        if (kind === "fails") return yield* new Refused({ why: "" })
       }), { error: Refused }))
     for (const kind of ["finishes", "fails"]) {
       const runId = yield* launch({ kind })

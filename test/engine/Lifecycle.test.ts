@@ -393,7 +393,7 @@ it.scoped("a cancel that was asked for when the process died is carried out by t
     for (const runId of [waiting, executing]) {
       const held = yield* Effect.fork(first.line.hold(runId === waiting ? "RunCancelled" : "NodeCancelled"))
       yield* Effect.forkDaemon(first.engine.cancel(runId, actor))
-      yield* Fiber.join(held)
+      yield* Effect.asVoid(Fiber.join(held))
     }
     first.line.die()
     const second = yield* startProcess(database, definition)

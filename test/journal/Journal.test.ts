@@ -2,7 +2,7 @@ import { assert, it } from "@effect/vitest"
 import { Array, Chunk, Context, Deferred, Effect, FastCheck, Fiber, Layer, Stream } from "effect"
 import { Journal, RunStore } from "../../src/journal/index.ts"
 import { Bounds, type RunEvent } from "../../src/model/index.ts"
-import { Persistence, Write } from "../../src/persistence/index.ts"
+import { Persistence, type PersistenceError, Write } from "../../src/persistence/index.ts"
 import { actor, eventsOf, freshDatabase, quiet, until } from "../support/Engine.ts"
 import { makeHome, openHome, turn } from "../support/Home.ts"
 
@@ -91,7 +91,7 @@ it.scoped("Guarantee 3: nobody sees an event before it is durable", () =>
     const opened = yield* fresh
     yield* insert(opened, "r")
     const early: Array<number> = []
-    const checks: Array<Effect.Effect<void, unknown>> = []
+    const checks: Array<Effect.Effect<void, PersistenceError>> = []
     yield* opened.journal.watch((event) => {
       checks.push(Effect.map(opened.journal.page("r", event.seq - 1, 1), (page) => {
         if (page[0]?.seq !== event.seq) early.push(event.seq)
@@ -123,7 +123,7 @@ it.scoped("Guarantee 3: a stream that starts anywhere gets every later event exa
         const runId = `run-${runs++}`
         yield* insert(opened, runId)
         const readers: Array<{ after: number; seen: Array<number> }> = []
-        const writes: Array<Fiber.Fiber<unknown, unknown>> = []
+        const writes: Array<Fiber.Fiber<unknown, PersistenceError>> = []
         let last = 0
         for (const each of scenario) {
           if (each.kind === "append") {

@@ -4,30 +4,30 @@ import { Audit } from "../../src/audit/index.ts"
 import { ApprovalStore, Engine, EngineConfig, Runner, Supervisor, TimerStore } from "../../src/engine/index.ts"
 import { Journal, RunStore } from "../../src/journal/index.ts"
 import { type Actor, type RunEvent } from "../../src/model/index.ts"
-import { Persistence, type Write } from "../../src/persistence/index.ts"
+import { Persistence, type PersistenceError, type Write } from "../../src/persistence/index.ts"
 import { Workflow } from "../../src/workflow/index.ts"
 import { makeHome, openHome, turn } from "./Home.ts"
 
 export const actor: Actor = { userId: "user:ada", tokenId: "t1", role: "operator", scopes: ["*"] }
 
-type Body = Effect.Effect<
+type Body<E> = Effect.Effect<
   unknown,
-  unknown,
+  E,
   WorkflowEngine.WorkflowInstance | WorkflowEngine.WorkflowEngine | Scope.Scope
 >
 
 /** A workflow that takes anything, returns any JSON and may fail with what `error` says. */
-export const workflow = (
-  body: (input: Readonly<Record<string, unknown>>) => Body,
+export const workflow = <E>(
+  body: (input: Readonly<Record<string, unknown>>) => Body<E>,
   options: { readonly name?: string; readonly error?: Schema.Schema.All } = {}
 ): Layer.Layer<never, never, WorkflowEngine.WorkflowEngine> =>
+  // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off anyUnknownInErrorContext:off -- its schemas are wider than what the body says of itself
   Workflow.make({
     name: options.name ?? "w",
     payload: Schema.Struct({}, { key: Schema.String, value: Schema.Unknown }),
     success: Schema.Unknown,
     error: options.error ?? Schema.Never,
     idempotencyKey: (input) => JSON.stringify(input)
-    // Its schemas are wider than what the body says of itself.
   }).toLayer(body as never) as Layer.Layer<never, never, WorkflowEngine.WorkflowEngine>
 
 /** Between an engine and the database: commits can be held, and the process can be made to die. */
@@ -156,7 +156,7 @@ export const freshDatabase = Effect.flatMap(makeHome, (home) => openHome(home, "
 export const eventsOf = (
   journal: Journal.Journal["Type"],
   runId: string
-): Effect.Effect<ReadonlyArray<RunEvent>, unknown> =>
+): Effect.Effect<ReadonlyArray<RunEvent>, PersistenceError> =>
   Effect.gen(function*() {
     const events: Array<RunEvent> = []
     for (;;) {

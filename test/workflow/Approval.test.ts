@@ -109,7 +109,7 @@ it.scoped("a decision that committed when the process died is found by the next 
     yield* first.reaches(runId, "waiting-approval")
     const held = yield* Effect.fork(first.line.hold("RunResumed"))
     yield* first.decide(runId, "gate")
-    yield* Fiber.join(held)
+    yield* Effect.asVoid(Fiber.join(held))
     first.line.die()
     const second = yield* startProcess(database, workflow(() => Effect.zipRight(ask("gate"), task("after"))), {
       supervised: true

@@ -45,4 +45,7 @@ const program = Effect.gen(function*() {
   yield* stop
 })
 
-NodeRuntime.runMain(Effect.scoped(program).pipe(Effect.provide(NodeContext.layer)))
+const main = Effect.scoped(program).pipe(Effect.provide(NodeContext.layer))
+
+// @effect-diagnostics-next-line effectRun:off -- the entry of a process that tests start and kill
+NodeRuntime.runMain(main)
