@@ -51,6 +51,11 @@ export const edges: ReadonlyArray<Edge> = [
     ],
     reason: "tests drive processes, sockets and files from the outside, and provide layers themselves"
   },
+  ...["engine", "examples", "persistence"].map((folder) => ({
+    path: `test/${folder}/programs/`,
+    exempt: ["effectRun"],
+    reason: "a program of its own, which a test starts and kills"
+  })),
   {
     path: "test/scripts/",
     exempt: "all",

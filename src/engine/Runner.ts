@@ -312,7 +312,7 @@ const make = Effect.gen(function*() {
         Effect.catchAllDefect((defect) => Effect.logError(`Run ${run.runId}: the engine failed`, Cause.die(defect))),
         Effect.ensuring(Effect.suspend(() => {
           run.close()
-          active.delete(run.runId)
+          if (active.get(run.runId) === run) active.delete(run.runId)
           return run.again && !closing ? Effect.sync(() => resumeLater(run.runId)) : Effect.void
         }))
       )
