@@ -90,7 +90,7 @@ const measureApart = (measurement: Measurement): Promise<Outcome> =>
     const child = fork(
       "scripts/run.mjs",
       ["scripts/bench/main.ts", "--child", measurement.name, ...(quick ? ["--quick"] : [])],
-      { execArgv: ["--expose-gc"], stdio: ["ignore", 2, 2, "ipc"] }
+      { execArgv: ["--expose-gc", "--max-semi-space-size=64"], stdio: ["ignore", 2, 2, "ipc"] }
     )
     let outcome: Outcome = { figures: [], error: "the process of the measurement ended without a result" }
     const timer = setTimeout(() => {

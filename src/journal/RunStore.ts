@@ -1,6 +1,15 @@
 import { SqlSchema } from "@effect/sql"
-import { Context, Effect, Layer, type Option, Schema } from "effect"
-import { type Attempt, Bounds, type FailureRecord, type Hold, Node, type Run, type RunStatus } from "../model/index.ts"
+import { Context, Effect, Layer, Option, Schema } from "effect"
+import {
+  type Attempt,
+  Bounds,
+  type FailureRecord,
+  type Hold,
+  type Node,
+  type NodeState,
+  type Run,
+  type RunStatus
+} from "../model/index.ts"
 import { Persistence, PersistenceError, Write } from "../persistence/index.ts"
 import {
   AttemptRow,
@@ -21,7 +30,8 @@ import {
   StoredNodeRow,
   summaryText,
   unfinishedNodeText,
-  waitingStatuses
+  waitingStatuses,
+  waitingText
 } from "./internal/RunRows.ts"
 import { migrations } from "./migrations.ts"
 import { NodeCompleted, RunChanged, RunExists, RunNotFound, StaleEpoch } from "./RunError.ts"
@@ -140,13 +150,6 @@ const make = Effect.gen(function*() {
       sql`SELECT run_id AS "runId" FROM _smithers_runs WHERE ${
         sql.in("status", statuses)
       } ORDER BY created_at_ms, run_id`
-  })
-  const selectWaiting = SqlSchema.findOne({
-    Request: Schema.String,
-    Result: Schema.Struct({ nodeId: Schema.String, state: Node.fields.state, updatedAtMs: Schema.Int }),
-    execute: (runId) =>
-      sql`SELECT node_id AS "nodeId", state, updated_at_ms AS "updatedAtMs" FROM _smithers_nodes
-        WHERE run_id = ${runId} AND state LIKE 'waiting-%' ORDER BY state, updated_at_ms, ordinal LIMIT 1`
   })
   const selectNodes = SqlSchema.findAll({
     Request: Schema.String,
@@ -374,7 +377,14 @@ const make = Effect.gen(function*() {
         for (const { count, state } of rows) summary[state as string] = count as number
         return summary
       }),
-    waitingNode: (runId) => selectWaiting(runId).pipe(PersistenceError.refail("RunStore.waitingNode")),
+    waitingNode: (runId) =>
+      // The columns are those of WaitingNode, and their CHECKs hold what its types say.
+      Effect.map(persistence.read(waitingText, [runId]), ([row]) =>
+        Option.map(Option.fromNullable(row), (waiting): WaitingNode => ({
+          nodeId: waiting["nodeId"] as string,
+          state: waiting["state"] as NodeState,
+          updatedAtMs: waiting["updatedAtMs"] as number
+        }))),
     nodes: (runId) => selectNodes(runId).pipe(PersistenceError.refail("RunStore.nodes")),
     attempts: (runId) => selectAttempts(runId).pipe(PersistenceError.refail("RunStore.attempts")),
     findNode: (runId, nodeId, iteration) =>

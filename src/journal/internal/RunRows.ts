@@ -36,6 +36,8 @@ export const nodeColumns = `run_id AS "runId", node_id AS "nodeId", iteration, k
 
 export const findText = `SELECT ${runColumns} FROM _smithers_runs WHERE run_id = ?`
 export const findByKeyText = `SELECT ${runColumns} FROM _smithers_runs WHERE workflow = ? AND idempotency_key = ?`
+export const waitingText = `SELECT node_id AS "nodeId", state, updated_at_ms AS "updatedAtMs" FROM _smithers_nodes
+    WHERE run_id = ? AND state LIKE 'waiting-%' ORDER BY state, updated_at_ms, ordinal LIMIT 1`
 export const summaryText =
   "SELECT state, COUNT(*) AS count FROM _smithers_nodes WHERE run_id = ? GROUP BY state ORDER BY state"
 
