@@ -33,6 +33,9 @@ const checkNode = () => {
   if (major < 20 || (major === 20 && minor < 19)) {
     fail(`Node ${process.versions.node} is too old, 20.19 or newer is needed`)
   }
+  if (major > 24 || (major === 24 && minor >= 19)) {
+    fail(`Node ${process.versions.node} aborts under the pinned SQLite driver, one before 24.19 is needed`)
+  }
 }
 
 /** npm's own record of what it put into node_modules, so that a plain `npm install` also counts as up to date. */

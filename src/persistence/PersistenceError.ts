@@ -25,6 +25,7 @@ export class StartRefused extends Schema.TaggedError<StartRefused>()("StartRefus
     "InstanceLocked",
     "PragmaMismatch",
     "SqliteVersion",
+    "NodeVersion",
     "NetworkFileSystem",
     "NewerDatabase",
     "ForeignDatabase",

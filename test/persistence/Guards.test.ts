@@ -4,7 +4,7 @@ import { assert, it } from "@effect/vitest"
 import Sqlite from "better-sqlite3"
 import { Effect, Exit, Layer, Schema, Scope } from "effect"
 import { Persistence, PersistenceConfig, StartRefused, Write } from "../../src/persistence/index.ts"
-import { checkSqliteVersion, openForWriting } from "../../src/persistence/internal/Database.ts"
+import { checkNodeVersion, checkSqliteVersion, openForWriting } from "../../src/persistence/internal/Database.ts"
 import { networkFileSystemName } from "../../src/persistence/internal/FileSystemGuard.ts"
 import { foreignConnection, freshPersistence, makeHome, openHome } from "../support/Home.ts"
 
@@ -63,6 +63,14 @@ it.effect("a SQLite with the WAL-reset bug is refused, the bundled one is not", 
     const db = new Sqlite(":memory:")
     yield* checkSqliteVersion(db.prepare("SELECT sqlite_version()").pluck().get() as string)
     db.close()
+  }))
+
+it.effect("a Node under which the driver aborts the process is refused", () =>
+  Effect.gen(function*() {
+    for (const version of ["24.19.0", "24.21.0", "26.1.0"]) {
+      assert.strictEqual((yield* Effect.flip(checkNodeVersion(version))).reason, "NodeVersion")
+    }
+    for (const version of ["20.19.0", "22.23.2", "24.18.1", process.versions.node]) yield* checkNodeVersion(version)
   }))
 
 it.scoped("a database of a newer version is refused and not a byte of it or of its log changes", () =>

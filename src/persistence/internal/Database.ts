@@ -34,6 +34,23 @@ export const checkSqliteVersion = (version: string): Effect.Effect<void, StartRe
       fix: `Install a better-sqlite3 that bundles SQLite ${oldestSqlite.join(".")} or newer.`
     })
 
+/** From this version on Node aborts the process when the pinned driver's objects are collected (WiseLibs/better-sqlite3#1515). */
+const firstBadNode = [24, 19, 0] as const
+
+/**
+ * Refuses a Node under which better-sqlite3 12 ends the process with a failed assertion, sooner or later.
+ *
+ * @internal
+ */
+export const checkNodeVersion = (version: string): Effect.Effect<void, StartRefused> =>
+  !atLeast(version, firstBadNode)
+    ? Effect.void
+    : new StartRefused({
+      reason: "NodeVersion",
+      detail: `Node ${version} aborts the process when better-sqlite3 12 frees a statement.`,
+      fix: "Use Node 20.19 or newer, 22, or 24 up to 24.18."
+    })
+
 const openRefused = (file: string) => (cause: unknown) =>
   new StartRefused({
     reason: "Open",
@@ -88,6 +105,7 @@ export const openForWriting = (
   synchronous: "full" | "normal"
 ): Effect.Effect<Database, StartRefused, Scope.Scope> =>
   Effect.gen(function*() {
+    yield* checkNodeVersion(process.versions.node)
     const db = yield* open(file, {})
     const version = yield* Effect.try({
       try: () => db.prepare("SELECT sqlite_version()").pluck().get() as string,
