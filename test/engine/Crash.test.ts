@@ -56,8 +56,7 @@ layer(NodeContext.layer, { excludeTestServices: true })("Crash", (it) => {
           }
         }
         assert.strictEqual(ended, "end finished")
-        // On a busy machine the child may be through before it is killed again; the campaign in test/soak counts kills.
-        assert.isAbove(kills, 0)
+        assert.isAbove(kills, 2)
         assert.strictEqual((yield* executions).size, 40)
         const { file: database } = yield* Effect.scoped(Effect.gen(function*() {
           const persistence = yield* openHome(home)

@@ -36,9 +36,10 @@ it.scoped("runs that have ended or parked leave nothing in memory", () =>
         collect()
         return process.memoryUsage().heapUsed
       })
-    yield* heapAfter(1_000)
+    // Compiled code and its profiles grow for a while too.
+    yield* heapAfter(3_000)
     const before = yield* heapAfter(1_000)
     const after = yield* heapAfter(2_000)
     // 4,000 runs more; what is allowed is far below what one kept run would take each.
-    assert.isBelow((after - before) / 4_000, 1_000)
+    assert.isBelow((after - before) / 4_000, 200)
   }), 120_000)

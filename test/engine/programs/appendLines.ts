@@ -22,7 +22,7 @@ const lines = Layer.unwrapEffect(
             id,
             output: Schema.String,
             execute: Effect.as(fs.writeFileString(file, `${id}\n`, { flag: "a" }), id)
-          }).pipe(Effect.tap(Console.log(id)), Effect.delay("2 millis")),
+          }).pipe(Effect.tap(Console.log(id)), Effect.delay("25 millis")),
         { concurrency: 3, discard: true }
       )
     ))
