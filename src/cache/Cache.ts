@@ -3,7 +3,7 @@ import { Bounds } from "../model/index.ts"
 import { Persistence, type PersistenceError, Write } from "../persistence/index.ts"
 import { CacheConfig } from "./CacheConfig.ts"
 import type { Entry, Filter, Position, Purged } from "./Entry.ts"
-import { explain, type Explanation } from "./Explanation.ts"
+import { explain, explainKey, type Explanation } from "./Explanation.ts"
 import { CurrentIdentity } from "./Identity.ts"
 import { codecOf } from "./internal/Codec.ts"
 import * as Entries from "./internal/Entries.ts"
@@ -13,7 +13,7 @@ import { Housekeeper } from "./internal/Housekeeper.ts"
 import * as Lookups from "./internal/Lookups.ts"
 import * as Metrics from "./internal/Metrics.ts"
 import { keyOfParts, type Parts, type Request } from "./Key.ts"
-import type { Hit, Miss, Result, Ticket } from "./Lookup.ts"
+import type { Hit, Landed, Miss, Result, Ticket } from "./Lookup.ts"
 import { migrations } from "./migrations.ts"
 import type { Policy } from "./Policy.ts"
 
@@ -34,6 +34,8 @@ export class Cache extends Context.Tag("smithers-orchestrator/cache/Cache")<Cach
    * wait in `flight`. A result beyond `maxEntryBytes` is given to them and not stored.
    */
   readonly store: (ticket: Ticket, result: Result) => Write.Write<unknown>
+  /** Why `store` would not keep this result, if it would not. */
+  readonly refusal: (ticket: Ticket, text: string | null) => string | null
   /**
    * One execution at a time per key in this process: the first executes `lead`, which is to commit `store`; the others
    * wait for that commit and go on with `follow`. When an execution ends without it, others execute: one after a
@@ -41,7 +43,7 @@ export class Cache extends Context.Tag("smithers-orchestrator/cache/Cache")<Cach
    */
   readonly flight: <A, E, R, E2, R2>(ticket: Ticket, options: {
     readonly lead: Effect.Effect<A, E, R>
-    readonly follow: (text: string | null) => Effect.Effect<A, E2, R2>
+    readonly follow: (landed: Landed) => Effect.Effect<A, E2, R2>
   }) => Effect.Effect<A, E | E2, R | R2>
   /** The execution has failed, though its `lead` goes on, perhaps to a pause: the others need not wait for it. */
   readonly abandon: (ticket: Ticket) => Effect.Effect<void>
@@ -63,6 +65,8 @@ export class Cache extends Context.Tag("smithers-orchestrator/cache/Cache")<Cach
   readonly explain: <A, I>(request: Request<A, I>) => Effect.Effect<Explanation, PersistenceError>
   /** The same for a key of the past, from the parts that a miss had. */
   readonly explainParts: (parts: Parts) => Effect.Effect<Explanation, PersistenceError>
+  /** The same for a key whose parts are known to its entry only: a miss when there is no such entry any more. */
+  readonly explainKey: (key: string) => Effect.Effect<Explanation, PersistenceError>
   /** Removes entries; a dry run only says how much it would be. */
   readonly purge: (filter: Filter, options?: { readonly dryRun?: boolean }) => Effect.Effect<Purged, PersistenceError>
   /** Sweeps and evicts now, as the layer does at intervals. */
@@ -92,7 +96,7 @@ const makeCache = Effect.gen(function*() {
           stored++
           housekeeper.stored(bytes)
         }
-        flights.land(ticket.key, result.text)
+        flights.land(ticket.key, Lookups.landed(ticket, result))
       })
     )
   }
@@ -100,9 +104,9 @@ const makeCache = Effect.gen(function*() {
   const flight: Cache["Type"]["flight"] = (ticket, { follow, lead }) =>
     flights.fly(ticket, {
       lead,
-      follow: (text) => {
+      follow: (landed) => {
         Metrics.add(Metrics.shared, 1)
-        return follow(text)
+        return follow(landed)
       },
       again: Effect.suspend(() => ticket.seen === stored ? Effect.succeed(undefined) : Lookups.again(entries, ticket))
     })
@@ -121,6 +125,12 @@ const makeCache = Effect.gen(function*() {
         })
       ),
     store,
+    refusal: (ticket, text) => {
+      const bytes = Entries.sizeOf(JSON.stringify(ticket.parts), text)
+      return bytes <= settings.maxEntryBytes
+        ? null
+        : `The result and its key have ${bytes} bytes, at most ${settings.maxEntryBytes} are cached.`
+    },
     flight,
     abandon: (ticket) => Effect.sync(() => flights.end(ticket, true)),
     refresh: (ticket, lead) =>
@@ -149,6 +159,7 @@ const makeCache = Effect.gen(function*() {
       return yield* explain(entries, key, found)
     }),
     explainParts: Effect.fn("Cache.explainParts")((parts) => explain(entries, { key: keyOfParts(parts), parts })),
+    explainKey: Effect.fn("Cache.explainKey")((key) => explainKey(entries, key)),
     purge: Effect.fn("Cache.purge")(function*(filter, options = {}) {
       const now = yield* Clock.currentTimeMillis
       return yield* options.dryRun === true ? entries.count(filter, now) : entries.purge(filter, now)
@@ -205,7 +216,7 @@ export const make = <A, I, E, R>(
     const { ticket } = found
     return yield* ticket === null ? execute(null) : cache.flight(ticket, {
       lead: execute(ticket),
-      follow: (text) => Effect.orElse(codec.decode(text), () => execute(ticket))
+      follow: ({ text }) => Effect.orElse(codec.decode(text), () => execute(ticket))
     })
   })
 

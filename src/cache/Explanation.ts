@@ -96,3 +96,10 @@ export const explain = Effect.fnUntraced(
       : explained("miss", `Compared with the nearest entry, ${differences(parts)}.`)
   }
 )
+
+/** The entry of a key compared with itself, if it is still there. */
+export const explainKey = (entries: Entries, key: string): Effect.Effect<Explanation, PersistenceError> =>
+  Effect.flatMap(entries.byKey(key), ([own]): Effect.Effect<Explanation, PersistenceError> =>
+    own === undefined
+      ? Effect.succeed({ verdict: "miss", reason: "The entry of this key is gone.", key, parts: [], nearest: null })
+      : explain(entries, { key, parts: own.parts }))

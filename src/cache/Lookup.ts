@@ -69,6 +69,17 @@ export interface Miss {
   readonly ticket: Ticket | null
 }
 
+/** A result that was made while its request waited for it. */
+export interface Landed {
+  /** As it is stored; null is the value of a void output. */
+  readonly text: string | null
+  readonly ageMs: number
+  /** What the execution took. */
+  readonly savedMs: number
+  /** Its `frameNo` is null: the commit that gives it is the one that gives the result. */
+  readonly producer: Producer
+}
+
 /** A number known only inside the commit: a query of one row and column, of constant text. */
 export interface Query {
   readonly text: string

@@ -148,7 +148,7 @@ it.effect("list pages by key, newest first", () =>
 
 it.effect("hits, misses, mismatches and saved time are counted", () =>
   Effect.gen(function*() {
-    const names = ["hits", "misses", "mismatches", "saved_ms"].map((name) => `smithers_cache_${name}`)
+    const names = ["hits", "misses", "mismatches", "saved_ms"].map((name) => `smithers_cache_${name}_total`)
     const before = yield* Effect.forEach(names, counter)
     yield* perform()
     yield* perform()

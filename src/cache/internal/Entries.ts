@@ -55,7 +55,8 @@ const textFor = (frame: Query): string => {
   return insertWithQuery.text
 }
 
-const sizeOf = (partsText: string, payload: string | null): number =>
+/** What an entry counts against the bounds. */
+export const sizeOf = (partsText: string, payload: string | null): number =>
   partsText.length + (payload === null ? 0 : Buffer.byteLength(payload))
 
 const encodeList = (list: ReadonlyArray<unknown>) => JSON.stringify(list)

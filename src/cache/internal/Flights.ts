@@ -1,5 +1,5 @@
 import { Effect, Exit } from "effect"
-import type { Ticket } from "../Lookup.ts"
+import type { Landed, Ticket } from "../Lookup.ts"
 
 /** Beyond these, callers execute by themselves. */
 const maxFlights = 10_000
@@ -10,7 +10,7 @@ const maxWidth = 64
 
 /** What one who boards is told. */
 type Signal =
-  | { readonly _tag: "Landed"; readonly text: string | null }
+  | { readonly _tag: "Landed"; readonly landed: Landed }
   /** Execute; `first`: nobody did before. */
   | { readonly _tag: "Lead"; readonly first: boolean }
 
@@ -45,12 +45,12 @@ export class Flights {
   }
 
   /** Gives the result to all who wait for it. */
-  land(key: string, text: string | null): void {
+  land(key: string, result: Landed): void {
     const flight = this.flights.get(key)
     if (flight === undefined) return
     this.flights.delete(key)
     this.waiting -= flight.waiting.size
-    const landed = Effect.succeed<Signal>({ _tag: "Landed", text })
+    const landed = Effect.succeed<Signal>({ _tag: "Landed", landed: result })
     for (const waiter of flight.waiting) waiter.resume(landed)
   }
 
@@ -96,8 +96,8 @@ export class Flights {
     ticket: Ticket,
     options: {
       readonly lead: Effect.Effect<A, E, R>
-      readonly follow: (text: string | null) => Effect.Effect<A, E2, R2>
-      readonly again: Effect.Effect<{ readonly text: string | null } | undefined>
+      readonly follow: (landed: Landed) => Effect.Effect<A, E2, R2>
+      readonly again: Effect.Effect<Landed | undefined>
     }
   ): Effect.Effect<A, E | E2, R | R2> {
     return Effect.uninterruptibleMask((restore) =>
@@ -105,15 +105,15 @@ export class Flights {
         // Who was told to lead and is interrupted before hearing it hands the lead on.
         Effect.onInterrupt(restore(this.board(ticket)), () => Effect.sync(() => this.end(ticket, false))),
         (signal): Effect.Effect<A, E | E2, R | R2> => {
-          if (signal._tag === "Landed") return restore(options.follow(signal.text))
+          if (signal._tag === "Landed") return restore(options.follow(signal.landed))
           const lead = Effect.onExit(restore(options.lead), (exit) =>
             Effect.sync(() => this.end(ticket, !Exit.isInterrupted(exit))))
           return !signal.first ? lead : Effect.flatMap(options.again, (found): Effect.Effect<A, E | E2, R | R2> => {
             if (found === undefined) {
               return lead
             }
-            this.land(ticket.key, found.text)
-            return restore(options.follow(found.text))
+            this.land(ticket.key, found)
+            return restore(options.follow(found))
           })
         }
       )

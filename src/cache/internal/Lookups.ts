@@ -1,6 +1,6 @@
 import { Clock, Effect, Either } from "effect"
 import { type Key, keyOf, type Request } from "../Key.ts"
-import type { Hit, Miss, MissReason, Ticket } from "../Lookup.ts"
+import type { Hit, Landed, Miss, MissReason, Producer, Result, Ticket } from "../Lookup.ts"
 import { freshness, scopeOf } from "../Policy.ts"
 import { codecOf } from "./Codec.ts"
 import { digestOf, type Entries, type Stored } from "./Entries.ts"
@@ -32,6 +32,23 @@ const ticketOf = <A, I>(
   writer: identity.writer,
   seen,
   refused
+})
+
+const producerOf = ({ frameNo, iteration, nodeId, runId, workflow, writer }: Producer): Producer => ({
+  workflow,
+  runId,
+  frameNo,
+  nodeId,
+  iteration,
+  writer
+})
+
+/** What those who wait for this result are given. */
+export const landed = (ticket: Ticket, { durationMs, text }: Result): Landed => ({
+  text,
+  ageMs: 0,
+  savedMs: Math.max(0, Math.round(durationMs)),
+  producer: producerOf({ ...ticket, frameNo: null })
 })
 
 /** Looks for a result that this request may use. `seen`: how much this process has stored so far. */
@@ -78,14 +95,7 @@ export const lookup = <A, I>(entries: Entries, request: Request<A, I>, seen: num
             text: stored.payload,
             ageMs,
             savedMs: stored.durationMs,
-            producer: {
-              workflow: stored.workflow,
-              runId: stored.runId,
-              frameNo: stored.frameNo,
-              nodeId: stored.nodeId,
-              iteration: stored.iteration,
-              writer: stored.writer
-            },
+            producer: producerOf(stored),
             stale: fresh === "stale" && mayStore ? ticketOf(request, key, seen, stored.digest) : null
           },
           nowMs
@@ -102,14 +112,19 @@ export const lookup = <A, I>(entries: Entries, request: Request<A, I>, seen: num
 export const again = (
   entries: Entries,
   { key, policy, refused }: Ticket
-): Effect.Effect<{ readonly text: string | null } | undefined> =>
+): Effect.Effect<Landed | undefined> =>
   Effect.flatMap(Clock.currentTimeMillis, (nowMs) =>
     Effect.match(entries.find(key), {
       onFailure: () => undefined,
       onSuccess: (stored) =>
         stored !== undefined && stored.digest !== refused && digestOf(key, stored.payload) === stored.digest &&
           freshness(policy, nowMs - stored.createdAtMs) === "fresh"
-          ? { text: stored.payload }
+          ? {
+            text: stored.payload,
+            ageMs: nowMs - stored.createdAtMs,
+            savedMs: stored.durationMs,
+            producer: producerOf(stored)
+          }
           : undefined
     }))
 
