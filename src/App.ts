@@ -2,6 +2,7 @@ import * as NodeContext from "@effect/platform-node/NodeContext"
 import { ConfigError, Effect, Layer, Option } from "effect"
 import { Access, AccessConfig } from "./access/index.ts"
 import { Audit } from "./audit/index.ts"
+import { Cache, CacheConfig } from "./cache/index.ts"
 import { Home, ServiceInfo } from "./cli/index.ts"
 import * as WorkflowModules from "./cli/WorkflowModules.ts"
 import * as WorkflowsConfig from "./cli/WorkflowsConfig.ts"
@@ -14,6 +15,7 @@ const settings = [
   PersistenceConfig.layerConfig,
   AccessConfig.layerConfig,
   EngineConfig.layerConfig,
+  CacheConfig.layerConfig,
   WorkflowsConfig.layerConfig,
   GatewayConfig.layerConfig
 ] as const
@@ -66,7 +68,7 @@ export const App = Info.pipe(
   Layer.provideMerge(Doors),
   Layer.provideMerge(WorkflowModules.layer),
   Layer.provideMerge(EngineLive),
-  Layer.provideMerge(JournalLive),
+  Layer.provideMerge(Layer.merge(JournalLive, Cache.layer)),
   Layer.provideMerge(AccessLive),
   Layer.provideMerge(Audit.layer),
   Layer.provideMerge(Persistence.layer),

@@ -2,6 +2,7 @@ import { NodeContext } from "@effect/platform-node"
 import { type WorkflowEngine } from "@effect/workflow"
 import { Effect, Layer, Logger, LogLevel, ManagedRuntime } from "effect"
 import { Audit } from "../../src/audit/index.ts"
+import { Cache } from "../../src/cache/index.ts"
 import { ApprovalStore, Engine, EngineConfig, Runner, Supervisor, TimerStore } from "../../src/engine/index.ts"
 import { Journal, RunStore } from "../../src/journal/index.ts"
 import { type Actor } from "../../src/model/index.ts"
@@ -12,7 +13,7 @@ const actor: Actor = { userId: "user:bench", tokenId: null, role: "operator", sc
 /** The engine as the service has it, on a home, with `synchronous=FULL`. */
 const layerAt = (home: string, workflows: Layer.Layer<never, never, WorkflowEngine.WorkflowEngine>) => {
   const journal = Layer.mergeAll(Journal.layer, RunStore.layer).pipe(
-    Layer.provideMerge(Audit.layer),
+    Layer.provideMerge(Layer.merge(Audit.layer, Cache.layer)),
     Layer.provideMerge(Persistence.layer),
     Layer.provide(
       Layer.succeed(PersistenceConfig.PersistenceConfig, { home, synchronous: "full", allowNetworkFileSystem: false })

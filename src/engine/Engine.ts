@@ -1,5 +1,6 @@
 import { Clock, Context, DateTime, Effect, JSONSchema, Layer, Option, ParseResult, Schema } from "effect"
 import { Audit, type AuditDetail } from "../audit/index.ts"
+import { Cache } from "../cache/index.ts"
 import { Journal, RunStore } from "../journal/index.ts"
 import {
   type Actor,
@@ -142,7 +143,10 @@ export class Engine extends Context.Tag("smithers-orchestrator/engine/Engine")<
     readonly decide: (
       decision: Decision
     ) => Effect.Effect<Approval, RunStore.RunNotFound | DecisionRefused | InvalidInput | PersistenceError>
-    /** Deletes an ended run and everything that hangs on it, with an audit row in the same commit. */
+    /**
+     * Deletes an ended run and everything that hangs on it, its cached results of scope `run` included, with an audit
+     * row in the same commit. What it shares with other runs stays.
+     */
     readonly remove: (
       runId: string,
       actor: Actor
@@ -187,6 +191,7 @@ const make = Effect.gen(function*() {
   const approvals = yield* ApprovalStore
   const timers = yield* TimerStore
   const audit = yield* Audit.Audit
+  const cache = yield* Cache.Cache
   const runner = yield* Runner
 
   const operated = (
@@ -519,6 +524,7 @@ const make = Effect.gen(function*() {
       yield* persistence.write(Write.all([
         runs.inStatus(runId, run.status),
         runs.remove(runId),
+        cache.forget(runId),
         operated(now, actor, "run.delete", runId, runId, { workflow: run.workflow, status: run.status })
       ]))
     }).pipe(Effect.catchTag("RunChanged", () => new RunConflict({ runId, reason: "Active", status: null })))

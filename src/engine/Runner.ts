@@ -18,6 +18,7 @@ import {
   Scope
 } from "effect"
 import { randomUUID } from "node:crypto"
+import { Cache } from "../cache/index.ts"
 import { Journal, RunStore } from "../journal/index.ts"
 import {
   type Actor,
@@ -129,8 +130,9 @@ const make = Effect.gen(function*() {
   const runs = yield* RunStore.RunStore
   const approvals = yield* ApprovalStore
   const timers = yield* TimerStore
+  const cache = yield* Cache.Cache
   const timersChanged = Effect.unsafeMakeLatch(false)
-  const services: RunServices = { persistence, journal, runs, approvals, timers, timersChanged }
+  const services: RunServices = { persistence, journal, runs, approvals, timers, cache, timersChanged }
   const ownerId = `pid:${process.pid}:${randomUUID()}`
   const definitions = new Map<string, Definition>()
   const active = new Map<string, ActiveRun>()
@@ -336,7 +338,7 @@ const make = Effect.gen(function*() {
           run.close()
           if (active.get(run.runId) === run) active.delete(run.runId)
           if (run.again) resumeLater(run.runId)
-          return Effect.void
+          return Effect.forEach(run.leading, cache.abandon, { discard: true })
         }
       )
     })
@@ -404,13 +406,14 @@ const make = Effect.gen(function*() {
     definition: Definition
   ): Effect.Effect<void, RunStore.RunExists | PersistenceError> =>
     Effect.uninterruptible(Effect.flatMap(Scope.make(), (scope) => {
-      const { createdAtMs, parentRunId, runId, workflow } = request
+      const { actor, createdAtMs, parentRunId, runId, workflow } = request
       const run = new ActiveRun({
         runId,
         parentRunId,
         workflow: definition.workflow,
         scope,
         services,
+        actor: active.get(parentRunId ?? "")?.actor ?? actor,
         epoch: 1,
         lookAt
       })
@@ -475,6 +478,15 @@ const make = Effect.gen(function*() {
       Effect.onExit(() => run.body === undefined ? unregister(run) : Effect.void)
     )
 
+  /** Who launched a run, or its outermost ancestor that there is: a child run is launched by the service itself. */
+  const launcherOf = ({ actor, parentRunId }: Run): Effect.Effect<Actor, PersistenceError> =>
+    parentRunId === null
+      ? Effect.succeed(actor)
+      : Effect.flatMap(
+        runs.find(parentRunId),
+        Option.match({ onNone: () => Effect.succeed(actor), onSome: launcherOf })
+      )
+
   const takeUp = (runId: string) =>
     Effect.gen(function*() {
       const row = yield* runs.get(runId)
@@ -482,10 +494,12 @@ const make = Effect.gen(function*() {
       if (row.cancelRequestedAtMs !== null) return yield* endCancelled(runId)
       if (row.hold !== null || row.status === "paused") return
       const found = yield* definition(row.workflow)
+      const actor = yield* launcherOf(row)
       const scope = yield* Scope.make()
       if (active.has(runId) || closing) return active.get(runId)?.notice()
       const { parentRunId } = row
-      const run = new ActiveRun({ runId, parentRunId, workflow: found.workflow, scope, services, epoch: 0, lookAt })
+      const { workflow } = found
+      const run = new ActiveRun({ runId, parentRunId, workflow, scope, services, actor, epoch: 0, lookAt })
       active.set(runId, run)
       yield* open(run, found, row.input)
     }).pipe(Effect.uninterruptible)

@@ -6,7 +6,7 @@ import { StepExecution } from "./internal/StepExecution.ts"
 import type { StepOptions } from "./StepOptions.ts"
 
 export { CurrentGroup, CurrentIteration, currentRun, enter, here } from "./internal/CurrentStep.ts"
-export type { RetryPolicy, StepContext } from "./StepOptions.ts"
+export type { CachePolicy, RetryPolicy, StepContext } from "./StepOptions.ts"
 
 /**
  * Executes a durable step, or returns what the journal has of it.

@@ -1,4 +1,5 @@
 import type { Duration, Effect, Schema } from "effect"
+import type { Policy } from "../cache/index.ts"
 import type { NodeKind } from "../model/index.ts"
 
 /** What an executing attempt knows about itself. */
@@ -28,6 +29,9 @@ export interface RetryPolicy<E> {
   readonly when?: (error: E) => boolean
 }
 
+/** A hit of a durable step is recorded before it is used, so a stale one is not given out. */
+export type CachePolicy = Omit<Policy, "staleMs">
+
 export interface StepOptions<A, I, E, EI, X, R> {
   readonly id: string
   readonly kind: NodeKind
@@ -41,5 +45,7 @@ export interface StepOptions<A, I, E, EI, X, R> {
   readonly heartbeatTimeout?: Duration.DurationInput | undefined
   /** Record the start before executing, and never execute twice, even after a crash. */
   readonly atMostOnce?: boolean | undefined
+  /** When the result of an equal execution may be used instead. */
+  readonly cache?: CachePolicy | undefined
   readonly execute: (context: StepContext) => Effect.Effect<A, X, R>
 }

@@ -54,6 +54,11 @@ export class Journal extends Context.Tag("smithers-orchestrator/journal/Journal"
       afterSeq: number,
       limit: number
     ) => Effect.Effect<ReadonlyArray<RunEvent>, PersistenceError>
+    /** The last event of some types that a node has. */
+    readonly latestOf: (
+      node: { readonly runId: string; readonly nodeId: string; readonly iteration: number },
+      types: ReadonlyArray<RunEventType>
+    ) => Effect.Effect<Option.Option<RunEvent>, PersistenceError>
     /** The greatest `seq` of a run, 0 if it has none. */
     readonly lastSeq: (runId: string) => Effect.Effect<number, PersistenceError>
     /**
@@ -75,6 +80,9 @@ const noData = {}
 const noDataText = "{}"
 
 const EventRow = Schema.Struct({ ...RunEvent.fields, data: Data })
+
+const eventColumns = `run_id AS "runId", seq, frame_no AS "frameNo", type, node_id AS "nodeId", iteration, attempt,
+  data_json AS data, timestamp_ms AS "timestampMs"`
 
 const lastText = "SELECT seq, frame_no FROM _smithers_events WHERE run_id = ? ORDER BY seq DESC LIMIT 1"
 
@@ -186,9 +194,20 @@ const make = Effect.gen(function*() {
     Request: Schema.Struct({ runId: Schema.String, afterSeq: Schema.Int, limit: Schema.Int }),
     Result: EventRow,
     execute: ({ afterSeq, limit, runId }) =>
-      sql`SELECT run_id AS "runId", seq, frame_no AS "frameNo", type, node_id AS "nodeId", iteration, attempt,
-          data_json AS data, timestamp_ms AS "timestampMs"
-        FROM _smithers_events WHERE run_id = ${runId} AND seq > ${afterSeq} ORDER BY seq LIMIT ${limit}`
+      sql`SELECT ${sql.literal(eventColumns)} FROM _smithers_events WHERE run_id = ${runId} AND seq > ${afterSeq} ORDER BY seq LIMIT ${limit}`
+  })
+  const selectLatest = SqlSchema.findOne({
+    Request: Schema.Struct({
+      runId: Schema.String,
+      nodeId: Schema.String,
+      iteration: Schema.Int,
+      types: Schema.Array(Schema.String)
+    }),
+    Result: EventRow,
+    execute: ({ iteration, nodeId, runId, types }) =>
+      sql`SELECT ${sql.literal(eventColumns)} FROM _smithers_events
+        WHERE run_id = ${runId} AND node_id = ${nodeId} AND iteration = ${iteration} AND ${sql.in("type", types)}
+        ORDER BY seq DESC LIMIT 1`
   })
   const selectLast = SqlSchema.findOne({
     Request: Schema.String,
@@ -264,6 +283,7 @@ const make = Effect.gen(function*() {
     appendUnder,
     keyframe: (runId, atMs) => Write.run(keyframeText, [atMs, runId]),
     page,
+    latestOf: (node, types) => selectLatest({ ...node, types }).pipe(PersistenceError.refail("Journal.latestOf")),
     lastSeq: (runId) => Effect.map(last(runId), ({ seq }) => seq ?? 0),
     stream,
     watch: (listener) =>

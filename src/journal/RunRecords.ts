@@ -50,6 +50,8 @@ export interface AttemptRecord {
   readonly error: FailureRecord | null
   readonly startedAtMs: number
   readonly finishedAtMs: number | null
+  /** Its result was taken from the cache. */
+  readonly cached?: boolean
 }
 
 export interface RunFilter {

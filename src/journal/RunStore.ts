@@ -108,7 +108,9 @@ export class RunStore extends Context.Tag("smithers-orchestrator/journal/RunStor
     /** What this process owns is free, and being stopped in good order does not count against it. */
     readonly releaseOwner: (ownerId: string) => Write.Write<number>
     readonly touchOwned: (ownerId: string, atMs: number) => Write.Write<number>
-    /** Recorded when an attempt ends without a result; one that executes or finished is known by its node's row. */
+    /**
+     * Recorded when an attempt ends without a result, or with one from the cache; any other is known by its node's row.
+     */
     readonly putAttempt: (attempt: AttemptRecord) => Write.Write<unknown>
     readonly heartbeat: (
       attempt: Pick<AttemptRecord, "runId" | "nodeId" | "iteration" | "attempt" | "startedAtMs">,
@@ -179,12 +181,13 @@ const make = Effect.gen(function*() {
     Result: AttemptRow,
     execute: (runId) =>
       sql`SELECT run_id AS "runId", node_id AS "nodeId", iteration, attempt, state, error_json AS error,
-          started_at_ms AS "startedAtMs", finished_at_ms AS "finishedAtMs", heartbeat_at_ms AS "heartbeatAtMs"
+          started_at_ms AS "startedAtMs", finished_at_ms AS "finishedAtMs", heartbeat_at_ms AS "heartbeatAtMs", cached
         FROM (
-          SELECT run_id, node_id, iteration, attempt, state, error_json, started_at_ms, finished_at_ms, heartbeat_at_ms
+          SELECT run_id, node_id, iteration, attempt, state, error_json, started_at_ms, finished_at_ms,
+              heartbeat_at_ms, cached
             FROM _smithers_attempts WHERE run_id = ${runId}
           UNION ALL
-          SELECT run_id, node_id, iteration, attempt, state, NULL, started_at_ms, finished_at_ms, NULL
+          SELECT run_id, node_id, iteration, attempt, state, NULL, started_at_ms, finished_at_ms, NULL, 0
             FROM _smithers_nodes AS n
             WHERE run_id = ${runId} AND state = 'finished' AND kind IN ('task', 'activity') AND NOT EXISTS (
               SELECT 1 FROM _smithers_attempts AS a WHERE a.run_id = n.run_id AND a.node_id = n.node_id
@@ -355,7 +358,8 @@ const make = Effect.gen(function*() {
         attempt.state,
         attempt.error === null ? null : encodeFailure(attempt.error),
         attempt.startedAtMs,
-        attempt.finishedAtMs
+        attempt.finishedAtMs,
+        attempt.cached === true ? 1 : 0
       ]),
     heartbeat: (attempt, atMs) =>
       Write.run(

@@ -90,6 +90,7 @@ export const migrations: Migrations.Migrations = {
         tree_json TEXT NOT NULL,
         PRIMARY KEY (run_id, frame_no)
       ) STRICT, WITHOUT ROWID`
-    )
+    ),
+    "0003_cached": Migrations.addColumn("_smithers_attempts", "cached", "INTEGER NOT NULL DEFAULT 0")
   }
 }

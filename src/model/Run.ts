@@ -137,6 +137,8 @@ export const Attempt = Schema.Struct({
   error: Schema.NullOr(FailureRecord),
   startedAtMs: TimestampMs,
   finishedAtMs: Schema.NullOr(TimestampMs),
-  heartbeatAtMs: Schema.NullOr(TimestampMs)
+  heartbeatAtMs: Schema.NullOr(TimestampMs),
+  /** Its result was taken from the cache; nothing was executed. */
+  cached: Schema.Boolean
 })
 export type Attempt = typeof Attempt.Type

@@ -25,6 +25,8 @@ export const RunEventType = Schema.Literal(
   "NodeWaitingTimer",
   "NodeWaitingEvent",
   "NodeOutput",
+  "CacheHit",
+  "CacheMiss",
   "TaskHeartbeat",
   "TaskHeartbeatTimeout",
   "ApprovalRequested",

@@ -19,6 +19,21 @@ export const statements = (
     (sql) => Effect.forEach(texts, (text) => sql.unsafe(text).unprepared, { discard: true })
   )
 
+/** Adds a column unless the table has it, as a step that is repeated finds it. */
+export const addColumn = (
+  table: string,
+  column: string,
+  definition: string
+): Effect.Effect<void, SqlError.SqlError, SqlClient.SqlClient> =>
+  Effect.flatMap(Client.SqlClient, (sql) =>
+    Effect.flatMap(
+      sql.unsafe("SELECT 1 FROM pragma_table_info(?) WHERE name = ?", [table, column]),
+      (present) =>
+        present.length > 0
+          ? Effect.void
+          : Effect.asVoid(sql.unsafe(`ALTER TABLE ${table} ADD COLUMN ${column} ${definition}`).unprepared)
+    ))
+
 /** How long a step that another process is applying may take to become visible. */
 const visibleWithin = { spaced: "100 millis", times: 100 } as const
 

@@ -22,6 +22,11 @@ export interface Options<A, I, E, EI, X, R> {
   readonly heartbeatTimeout?: Duration.DurationInput
   /** Never execute twice, even after a crash; costs one more commit. */
   readonly atMostOnce?: boolean
+  /**
+   * Use the result of an equal execution, of this run or of others, instead of executing. It is decoded by `output`
+   * before it is used. Without a policy nothing is looked up and nothing is stored.
+   */
+  readonly cache?: Step.CachePolicy
   readonly execute: Effect.Effect<A, X, R> | ((context: Context) => Effect.Effect<A, X, R>)
 }
 

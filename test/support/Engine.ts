@@ -1,6 +1,7 @@
 import { WorkflowEngine } from "@effect/workflow"
 import { Context, Deferred, Effect, FiberId, Layer, Schema, Scope } from "effect"
 import { Audit } from "../../src/audit/index.ts"
+import { Cache } from "../../src/cache/index.ts"
 import { ApprovalStore, Engine, EngineConfig, Runner, Supervisor, TimerStore } from "../../src/engine/index.ts"
 import { Journal, RunStore } from "../../src/journal/index.ts"
 import { type Actor, type RunEvent } from "../../src/model/index.ts"
@@ -97,7 +98,7 @@ export const startProcess = Effect.fnUntraced(function*(
   options: { readonly config?: Partial<EngineConfig.EngineConfig["Type"]>; readonly supervised?: boolean } = {}
 ) {
   const { line, persistence } = lineTo(real)
-  const stores = Layer.mergeAll(Journal.layer, RunStore.layer, Audit.layer, ApprovalStore.layer, TimerStore.layer).pipe(
+  const stores = Layer.mergeAll(Audit.layer, Cache.layer, ApprovalStore.layer, TimerStore.layer).pipe(
     Layer.provideMerge(Layer.mergeAll(Journal.layer, RunStore.layer)),
     Layer.provideMerge(Layer.succeed(Persistence.Persistence, persistence))
   )
@@ -121,6 +122,7 @@ export const startProcess = Effect.fnUntraced(function*(
     journal: Context.get(context, Journal.Journal),
     approvals: Context.get(context, ApprovalStore.ApprovalStore),
     audit: Context.get(context, Audit.Audit),
+    cache: Context.get(context, Cache.Cache),
     workflowEngine: Context.get(context, WorkflowEngine.WorkflowEngine),
     /** Ends the process in good order. */
     stop: Scope.close(scope, { _tag: "Success", value: undefined } as never) as Effect.Effect<void>,

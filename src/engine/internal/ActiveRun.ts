@@ -16,12 +16,14 @@ import {
   type Scope,
   Supervisor
 } from "effect"
+import type { Cache, Identity, Ticket } from "../../cache/index.ts"
 import type { Journal, RunStore } from "../../journal/index.ts"
-import { nodeKey } from "../../model/index.ts"
+import { type Actor, nodeKey } from "../../model/index.ts"
 import { type Persistence, type PersistenceError, Write } from "../../persistence/index.ts"
 import type { ApprovalStore } from "../ApprovalStore.ts"
 import { DuplicateNode } from "../TaskFailed.ts"
 import type { TimerStore } from "../TimerStore.ts"
+import { identityOf } from "./RunIdentity.ts"
 
 /** What a run that executes needs of the world. */
 export interface RunServices {
@@ -30,6 +32,7 @@ export interface RunServices {
   readonly runs: RunStore.RunStore["Type"]
   readonly approvals: ApprovalStore["Type"]
   readonly timers: TimerStore["Type"]
+  readonly cache: Cache.Cache["Type"]
   /** Opened when a timer was created: whoever fires timers looks again. */
   readonly timersChanged: Effect.Latch
 }
@@ -123,6 +126,10 @@ export class ActiveRun {
   readonly workflow: Workflow.Any
   readonly scope: Scope.CloseableScope
   readonly services: RunServices
+  /** Who launched it, or its outermost ancestor: a child run is trusted as its parent is. */
+  readonly actor: Actor
+  /** Executions of this run that equal ones of any run wait for. */
+  readonly leading = new Set<Ticket>()
   /** Under which the run is owned; 0 until it is claimed. */
   epoch: number
   /** What the journal has of earlier executions, and of this one as it goes on. */
@@ -174,6 +181,7 @@ export class ActiveRun {
     readonly workflow: Workflow.Any
     readonly scope: Scope.CloseableScope
     readonly services: RunServices
+    readonly actor: Actor
     readonly epoch: number
     readonly lookAt: (run: ActiveRun) => void
   }) {
@@ -182,12 +190,26 @@ export class ActiveRun {
     this.workflow = options.workflow
     this.scope = options.scope
     this.services = options.services
+    this.actor = options.actor
     this.epoch = options.epoch
     this.lookAt = options.lookAt
   }
 
   get runId(): string {
     return this.executionId
+  }
+
+  /** On whose behalf its tasks use the cache. */
+  get identity(): Identity {
+    return identityOf(this.workflow.name, this.runId, this.actor)
+  }
+
+  /** An execution that others may wait for; whoever concludes the run releases them from one that does not end. */
+  lead<A, E, R>(ticket: Ticket, execution: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    return Effect.suspend(() => {
+      this.leading.add(ticket)
+      return Effect.ensuring(execution, Effect.sync(() => this.leading.delete(ticket)))
+    })
   }
 
   /** Numbers nodes in the order in which the body reached them. */

@@ -1,8 +1,9 @@
 import { Cause, Clock, Context, Duration, Effect, Either, Exit } from "effect"
+import type { Landed, Miss } from "../../cache/index.ts"
 import type { Journal, RunStore } from "../../journal/index.ts"
 import { Bounds, type FailureRecord, type RunEventType } from "../../model/index.ts"
 import type { Persistence, PersistenceError } from "../../persistence/index.ts"
-import type { RetryPolicy, StepContext, StepOptions } from "../StepOptions.ts"
+import type { CachePolicy, RetryPolicy, StepContext, StepOptions } from "../StepOptions.ts"
 import { TaskFailed } from "../TaskFailed.ts"
 import type { ActiveRun, Entry } from "./ActiveRun.ts"
 import { type Codec, codecOf } from "./Codec.ts"
@@ -18,6 +19,9 @@ type Started = Persistence.Submitted<void, PersistenceError | RunStore.StaleEpoc
 
 /** A start that was committed by itself. */
 const startedBefore: Started = { answer: Effect.void, withdraw: () => false }
+
+/** The frame of the commit that asks, whose events are written before. */
+const frameText = "SELECT frame_no FROM _smithers_events WHERE run_id = ? ORDER BY seq DESC LIMIT 1"
 
 const nothing: Entry = { units: [], events: [] }
 
@@ -40,6 +44,8 @@ export class StepExecution<A, I, E, EI, X, R> {
   lastBeatMs = 0
   lastWrittenBeatMs = -1
   underWay = false
+  /** Of the last lookup, when it missed: its ticket is the right to store what is executed now. */
+  miss: Miss | undefined = undefined
 
   constructor(
     active: ActiveRun,
@@ -101,9 +107,93 @@ export class StepExecution<A, I, E, EI, X, R> {
   }
 
   execute(attempt: number): Effect.Effect<A, E, R> {
+    const { cache, id } = this.options
+    const begin = cache === undefined ? this.perform(attempt) : this.look(attempt, cache)
     return this.active.pauseRequested
-      ? Effect.zipRight(holdWhilePaused(this.active, this.options.id, this.iteration), this.perform(attempt))
-      : this.perform(attempt)
+      ? Effect.zipRight(holdWhilePaused(this.active, id, this.iteration), begin)
+      : begin
+  }
+
+  /** Uses the result of an equal execution, if there is one; the run does not park while it looks and waits for one. */
+  private look(attempt: number, policy: CachePolicy): Effect.Effect<A, E, R> {
+    const { active, iteration, options: { id: nodeId, output } } = this
+    const found = Effect.suspend(() =>
+      active.services.cache.lookup({
+        identity: active.identity,
+        policy: "staleMs" in policy ? { ...policy, staleMs: undefined } : policy,
+        nodeId,
+        iteration,
+        output
+      })
+    )
+    return Effect.uninterruptibleMask((restore) => {
+      this.enter()
+      const used = Effect.flatMap(
+        found,
+        (found) =>
+          found._tag === "Hit"
+            ? this.reuse(attempt, found.value, found.key, found, {})
+            : this.missed(attempt, found)
+      )
+      return Effect.ensuring(restore(used), Effect.sync(() => this.leave(undefined)))
+    })
+  }
+
+  private missed(attempt: number, miss: Miss): Effect.Effect<A, E, R> {
+    this.miss = miss
+    const { ticket } = miss
+    const { cache } = this.active.services
+    const perform = Effect.suspend(() => this.leave(this.perform(attempt)))
+    if (ticket === null) return perform
+    return cache.flight(ticket, {
+      lead: this.active.lead(
+        ticket,
+        // Nobody waits for a run that is about to park.
+        Effect.suspend(() =>
+          this.active.pauseRequested
+            ? Effect.zipRight(cache.abandon(ticket), this.leave(this.execute(attempt)))
+            : perform
+        )
+      ),
+      follow: (landed) =>
+        Effect.matchEffect(this.codec.decode(landed.text), {
+          onFailure: ({ message }) => {
+            this.miss = { ...miss, reason: "Mismatch", detail: message }
+            return perform
+          },
+          onSuccess: (value) => this.reuse(attempt, value, ticket.key, landed, { shared: true })
+        })
+    })
+  }
+
+  /** Records that the step has finished with a result that was there. */
+  private reuse(
+    attempt: number,
+    value: A,
+    key: string,
+    { ageMs, producer, savedMs, text }: Landed,
+    how: { readonly shared?: true }
+  ): Effect.Effect<A> {
+    const { runs } = this.active.services
+    this.miss = undefined
+    return Effect.uninterruptible(withNow((now) => {
+      const { events, units } = this.opening(attempt, now)
+      return Effect.as(
+        this.active.commit({
+          units: [
+            ...units,
+            runs.putNode({ ...this.node("finished", attempt, now, now), outputJson: text }),
+            runs.putAttempt({ ...this.attemptRow("finished", attempt, now, now), cached: true })
+          ],
+          events: [
+            ...events,
+            this.event("CacheHit", attempt, now, { key, ageMs, savedMs, producer, ...how }),
+            this.event("NodeFinished", attempt, now)
+          ]
+        }, now),
+        value
+      )
+    }))
   }
 
   private perform(attempt: number): Effect.Effect<A, E, R> {
@@ -184,6 +274,10 @@ export class StepExecution<A, I, E, EI, X, R> {
   /** What tells of an attempt's start, and of the end of one that died with its process. */
   private opening(attempt: number, atMs: number): Entry {
     const events = [this.event("NodeStarted", attempt, atMs)]
+    if (this.miss !== undefined) {
+      const { detail, key, parts, reason, ticket } = this.miss
+      events.push(this.event("CacheMiss", attempt, atMs, { key, reason, detail, parts, stored: ticket !== null }))
+    }
     if (this.stored?.state !== "in-progress" || attempt !== this.stored.attempt + 1) return { units: [], events }
     const died = this.attemptRow("cancelled", attempt - 1, this.stored.startedAtMs ?? atMs, atMs)
     return { units: [this.active.services.runs.putAttempt(died)], events }
@@ -313,7 +407,9 @@ export class StepExecution<A, I, E, EI, X, R> {
     outputJson: string | null,
     before: Entry
   ): Effect.Effect<A> {
-    const { runs } = this.active.services
+    const { cache, runs } = this.active.services
+    const ticket = this.miss?.ticket ?? null
+    const refusal = ticket === null ? null : cache.refusal(ticket, outputJson)
     return withNow((now) =>
       Effect.zipRight(
         this.active.commit({
@@ -323,9 +419,18 @@ export class StepExecution<A, I, E, EI, X, R> {
             // The node's row tells of it; only a row that a heartbeat made is to be closed.
             ...(this.lastWrittenBeatMs < startedAtMs
               ? []
-              : [runs.putAttempt(this.attemptRow("finished", attempt, startedAtMs, now))])
+              : [runs.putAttempt(this.attemptRow("finished", attempt, startedAtMs, now))]),
+            ...(ticket === null ? [] : [cache.store(ticket, {
+              text: outputJson,
+              atMs: now,
+              durationMs: now - startedAtMs,
+              frame: { text: frameText, params: [this.active.runId] }
+            })])
           ],
-          events: [...before.events, this.event("NodeFinished", attempt, now)]
+          events: [
+            ...before.events,
+            this.event("NodeFinished", attempt, now, refusal === null ? undefined : { notCached: refusal })
+          ]
         }, now),
         // The body sees what a replay would see.
         Effect.suspend(() => this.leave(Effect.orDie(this.codec.decode(outputJson))))
@@ -365,7 +470,7 @@ export class StepExecution<A, I, E, EI, X, R> {
     before: Entry,
     restore: <B, E2, R2>(effect: Effect.Effect<B, E2, R2>) => Effect.Effect<B, E2, R2>
   ): Effect.Effect<A, E, R> {
-    const { runs } = this.active.services
+    const { cache, runs } = this.active.services
     const first = Duration.toMillis(policy.backoff ?? "1 second")
     const longest = Duration.toMillis(policy.maxBackoff ?? "5 minutes")
     const pause = Math.min(first * (policy.factor ?? 2) ** (this.failures - 1), longest)
@@ -384,7 +489,12 @@ export class StepExecution<A, I, E, EI, X, R> {
             this.event("NodeRetrying", attempt + 1, now, { error: publicFailure(failure), retryAtMs: now + pause })
           ]
         }),
-        Effect.suspend(() => this.leave(restore(Effect.zipRight(Effect.sleep(pause), this.execute(attempt + 1)))))
+        Effect.suspend(() => {
+          // Who waits for the result of this attempt need not wait for the next one.
+          const ticket = this.miss?.ticket ?? null
+          const next = Effect.zipRight(Effect.sleep(pause), this.execute(attempt + 1))
+          return this.leave(restore(ticket === null ? next : Effect.zipRight(cache.abandon(ticket), next)))
+        })
       )
     )
   }

@@ -156,7 +156,7 @@ export const toAttemptRow = (attempt: Attempt): AttemptRow => ({
   jjPointer: null,
   responseText: null,
   jjCwd: null,
-  cached: false,
+  cached: attempt.cached,
   metaJson: null
 })
 

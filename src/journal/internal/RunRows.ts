@@ -10,7 +10,11 @@ const orNull = <A, I>(schema: Schema.Schema<A, I>) => Schema.NullOr(schema)
 const UnknownOrNull = orNull(Unknown)
 
 export const NodeRow = Schema.Struct({ ...Node.fields, output: UnknownOrNull, error: orNull(json(FailureRecord)) })
-export const AttemptRow = Schema.Struct({ ...Attempt.fields, error: orNull(json(FailureRecord)) })
+export const AttemptRow = Schema.Struct({
+  ...Attempt.fields,
+  error: orNull(json(FailureRecord)),
+  cached: Schema.transformLiterals([0, false], [1, true])
+})
 export const StoredNodeRow = Schema.Struct({
   nodeId: Schema.String,
   iteration: Schema.Int,
@@ -99,10 +103,10 @@ export const putNodeText =
     finished_at_ms = excluded.finished_at_ms, updated_at_ms = excluded.updated_at_ms`
 
 export const putAttemptText = `INSERT INTO _smithers_attempts (run_id, node_id, iteration, attempt, state, error_json,
-    started_at_ms, finished_at_ms)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+    started_at_ms, finished_at_ms, cached)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
   ON CONFLICT (run_id, node_id, iteration, attempt) DO UPDATE SET state = excluded.state,
-    error_json = excluded.error_json, finished_at_ms = excluded.finished_at_ms`
+    error_json = excluded.error_json, finished_at_ms = excluded.finished_at_ms, cached = excluded.cached`
 
 export const unfinishedNodeText =
   `INSERT INTO _smithers_nodes (run_id, node_id, iteration, ordinal, kind, label, parent_node_id, state, attempt,

@@ -2,6 +2,7 @@ import { FileSystem, Path } from "@effect/platform"
 import { NodeContext } from "@effect/platform-node"
 import { Context, Effect, Layer, Stream } from "effect"
 import { Audit } from "../../../src/audit/index.ts"
+import { Cache } from "../../../src/cache/index.ts"
 import { ApprovalStore, Engine, EngineConfig, Runner, TimerStore } from "../../../src/engine/index.ts"
 import { ReleaseNotes, ReleaseNotesConfig } from "../../../src/examples/index.ts"
 import { Journal, RunStore } from "../../../src/journal/index.ts"
@@ -42,7 +43,7 @@ const engineAt = ({ home, root }: Place, { platform = NodeContext.layer, searchP
     Layer.provideMerge(Engine.layer),
     Layer.provideMerge(Runner.layer),
     Layer.provideMerge(Layer.merge(ApprovalStore.layer, TimerStore.layer)),
-    Layer.provideMerge(Layer.mergeAll(Journal.layer, RunStore.layer, Audit.layer)),
+    Layer.provideMerge(Layer.mergeAll(Journal.layer, RunStore.layer, Audit.layer, Cache.layer)),
     Layer.provide(EngineConfig.layerDefault),
     Layer.provide(Persistence.layer),
     Layer.provide(
