@@ -6,7 +6,7 @@ import { Cache, CacheConfig } from "./cache/index.ts"
 import { Home, ServiceInfo } from "./cli/index.ts"
 import * as WorkflowModules from "./cli/WorkflowModules.ts"
 import * as WorkflowsConfig from "./cli/WorkflowsConfig.ts"
-import { ApprovalStore, Engine, EngineConfig, Runner, Supervisor, TimerStore } from "./engine/index.ts"
+import { ApprovalStore, Engine, EngineConfig, Runner, Supervisor, TaskCache, TimerStore } from "./engine/index.ts"
 import { Gateway, GatewayConfig } from "./gateway/index.ts"
 import { Journal, RunStore } from "./journal/index.ts"
 import { Persistence, PersistenceConfig } from "./persistence/index.ts"
@@ -34,7 +34,7 @@ const AccessLive = Layer.provide(Access.layer, Gateway.layerMethods)
 
 const JournalLive = Layer.merge(Journal.layer, RunStore.layer)
 
-const EngineLive = Engine.layer.pipe(
+const EngineLive = Layer.merge(Engine.layer, TaskCache.layer).pipe(
   Layer.provideMerge(Runner.layer),
   Layer.provideMerge(Layer.merge(ApprovalStore.layer, TimerStore.layer))
 )

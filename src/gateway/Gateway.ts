@@ -5,6 +5,7 @@ import { Access, Methods } from "../access/index.ts"
 import { Engine } from "../engine/index.ts"
 import { Journal, RunStore } from "../journal/index.ts"
 import * as ApprovalHandlers from "./ApprovalHandlers.ts"
+import * as CacheHandlers from "./CacheHandlers.ts"
 import { type GatewayRpc, methodScopes } from "./contract.ts"
 import * as EventHandlers from "./EventHandlers.ts"
 import { GatewayConfig } from "./GatewayConfig.ts"
@@ -100,6 +101,7 @@ const handlers = Layer.mergeAll(
   ApprovalHandlers.layer,
   WorkflowHandlers.layer,
   EventHandlers.layer,
+  CacheHandlers.layer,
   TokenHandlers.layer,
   HealthHandlers.layer
 )

@@ -4,6 +4,14 @@
  */
 export { AdminOnly } from "./contract/Annotations.ts"
 export { ApprovalRow, ApprovalRpcs, ListApprovals, SubmitApproval } from "./contract/ApprovalRpcs.ts"
+export {
+  CacheEntryRow,
+  CacheExplanation,
+  CacheRpcs,
+  ExplainCache,
+  ListCache,
+  PurgeCache
+} from "./contract/CacheRpcs.ts"
 export { aliasesOf, type GatewayRpc, GatewayRpcs, methodScopes, scopeOf } from "./contract/Catalog.ts"
 export { EventRow, EventRpcs, ListEvents, StreamedEvent, StreamOpened, StreamRunEvents } from "./contract/EventRpcs.ts"
 export { failure, FailureCode, failureStatus, GatewayFailure, toWireError, WireError } from "./contract/Failure.ts"

@@ -1,5 +1,6 @@
 export * from "./Approval.ts"
 export * from "./Bounds.ts"
+export * from "./CacheEvent.ts"
 export * from "./Ids.ts"
 export * from "./Run.ts"
 export * from "./RunEvent.ts"

@@ -3,6 +3,7 @@ import { Context, Option } from "effect"
 import type { CatalogScope } from "../../model/index.ts"
 import { Aliases, RequiredScope } from "./Annotations.ts"
 import { ApprovalRpcs } from "./ApprovalRpcs.ts"
+import { CacheRpcs } from "./CacheRpcs.ts"
 import { EventRpcs } from "./EventRpcs.ts"
 import { HealthRpcs } from "./HealthRpcs.ts"
 import { NodeRpcs } from "./NodeRpcs.ts"
@@ -11,7 +12,15 @@ import { TokenRpcs } from "./TokenRpcs.ts"
 import { WorkflowRpcs } from "./WorkflowRpcs.ts"
 
 /** Every method of the gateway. */
-export const GatewayRpcs = RunRpcs.merge(NodeRpcs, ApprovalRpcs, WorkflowRpcs, EventRpcs, TokenRpcs, HealthRpcs)
+export const GatewayRpcs = RunRpcs.merge(
+  NodeRpcs,
+  ApprovalRpcs,
+  WorkflowRpcs,
+  EventRpcs,
+  CacheRpcs,
+  TokenRpcs,
+  HealthRpcs
+)
 
 export type GatewayRpc = RpcGroup.Rpcs<typeof GatewayRpcs>
 

@@ -2,7 +2,8 @@ import { NodeContext } from "@effect/platform-node"
 import { Duration, Effect, Layer, Option, Redacted, Schema } from "effect"
 import { Access, AccessConfig } from "../../../src/access/index.ts"
 import { Audit } from "../../../src/audit/index.ts"
-import { ApprovalStore, Engine, EngineConfig, Runner, TimerStore } from "../../../src/engine/index.ts"
+import { Cache } from "../../../src/cache/index.ts"
+import { ApprovalStore, Engine, EngineConfig, Runner, TaskCache, TimerStore } from "../../../src/engine/index.ts"
 import { Gateway, GatewayConfig } from "../../../src/gateway/index.ts"
 import { Journal, RunStore } from "../../../src/journal/index.ts"
 import { type Run, systemActor } from "../../../src/model/index.ts"
@@ -55,8 +56,8 @@ type Config = Partial<GatewayConfig.GatewayConfig["Type"]>
 const gatewayOver = <E, R>(engine: Layer.Layer<Engine.Engine, E, R>, config: Config = {}) =>
   Gateway.layer.pipe(
     Layer.provide(Layer.succeed(GatewayConfig.GatewayConfig, { ...GatewayConfig.defaults, ...config })),
-    Layer.provideMerge(engine),
-    Layer.provideMerge(Layer.mergeAll(Journal.layer, RunStore.layer, access)),
+    Layer.provideMerge(Layer.merge(engine, TaskCache.layer)),
+    Layer.provideMerge(Layer.mergeAll(Journal.layer, RunStore.layer, Cache.layer, access)),
     Layer.provideMerge(Audit.layer),
     Layer.provideMerge(Persistence.layerTemp),
     Layer.provideMerge(NodeContext.layer)
