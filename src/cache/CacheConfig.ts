@@ -22,9 +22,9 @@ export class CacheConfig extends Context.Reference<CacheConfig>()("smithers-orch
   defaultValue: () => defaults
 }) {}
 
-const atLeastOne = (name: string, otherwise: number) =>
+const atLeastOne = (setting: Config.Config<number>, otherwise: number) =>
   Config.withDefault(
-    Config.validate(Config.integer(name), {
+    Config.validate(setting, {
       message: "Expected a whole number of at least 1",
       validation: (n) => n >= 1
     }),
@@ -37,11 +37,11 @@ export const layerConfig = Layer.effect(
   Effect.map(
     Config.nested(
       Config.all({
-        maxEntries: atLeastOne("MAX_ENTRIES", defaults.maxEntries),
-        maxBytes: atLeastOne("MAX_BYTES", defaults.maxBytes),
-        maxEntryBytes: atLeastOne("MAX_ENTRY_BYTES", defaults.maxEntryBytes)
+        maxEntries: atLeastOne(Config.integer("CACHE_MAX_ENTRIES"), defaults.maxEntries),
+        maxBytes: atLeastOne(Config.integer("CACHE_MAX_BYTES"), defaults.maxBytes),
+        maxEntryBytes: atLeastOne(Config.integer("CACHE_MAX_ENTRY_BYTES"), defaults.maxEntryBytes)
       }),
-      "SMITHERS_CACHE"
+      "SMITHERS"
     ),
     (config) => CacheConfig.of({ ...defaults, ...config })
   )

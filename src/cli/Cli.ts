@@ -4,6 +4,7 @@ import { Cause, type ConfigError, Console, Effect, Exit, Layer, Schema } from "e
 import { CommandFailed, exitCodes } from "./CommandFailed.ts"
 import { approveCommand, denyCommand } from "./commands/ApprovalCommands.ts"
 import { backupCommand } from "./commands/BackupCommands.ts"
+import { cacheCommand } from "./commands/CacheCommands.ts"
 import { configCommand } from "./commands/ConfigCommand.ts"
 import { runCommand } from "./commands/RunCommand.ts"
 import {
@@ -84,6 +85,7 @@ const rootCommand = <E>(composition: Composition<E>) => {
       retryCommand,
       runsCommand,
       workflowsCommand,
+      cacheCommand,
       tokenCommand,
       backupCommand,
       configCommand(composition.checkConfig)

@@ -61,6 +61,9 @@ export const catalogue: ReadonlyArray<Setting> = [
   setting("SMITHERS_INSECURE_BIND", "false", "Listen on a host that is not loopback without TLS."),
   setting("SMITHERS_CANCEL_GRACE", "10 seconds", "How long the tasks of a cancelled run may take to stop."),
   setting("SMITHERS_MAX_RESUMES", "10", "Resumes in a row without progress before a run is quarantined."),
+  setting("SMITHERS_CACHE_MAX_ENTRIES", "100000", "Cached results; beyond them the least recently used go."),
+  setting("SMITHERS_CACHE_MAX_BYTES", "1073741824", "Bytes of cached results; beyond them the least recently used go."),
+  setting("SMITHERS_CACHE_MAX_ENTRY_BYTES", "16777216", "Bytes of one cached result; a larger one is not cached."),
   setting(
     "SMITHERS_URL",
     null,

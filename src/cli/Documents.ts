@@ -2,6 +2,7 @@
 import { Schema } from "effect"
 import {
   ApprovalRow,
+  CacheEntryRow,
   EventRow,
   IssueToken,
   LaunchRun,
@@ -53,6 +54,9 @@ export const DecisionDocument = Schema.Struct({ approval: ApprovalRow, decision:
 
 /** `workflows list`. */
 export const WorkflowsDocument = Schema.Struct({ workflows: Schema.Array(WorkflowRow) })
+
+/** `cache list`. */
+export const CacheDocument = Schema.Struct({ entries: Schema.Array(CacheEntryRow) })
 
 /** `token list`. */
 export const TokensDocument = Schema.Struct({ tokens: Schema.Array(TokenRow) })

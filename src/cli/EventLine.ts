@@ -1,6 +1,6 @@
 import { DateTime, Option, Schema } from "effect"
 import type { EventRow } from "../gateway/contract.ts"
-import type { NodeState, RunEventType } from "../model/index.ts"
+import { CacheHitData, type NodeState, type RunEventType } from "../model/index.ts"
 import { bold, dim, ofState } from "./Style.ts"
 
 /** The node state that an event leads to. */
@@ -23,7 +23,8 @@ const Shown = Schema.Struct({
   iteration: Schema.optional(Schema.NullOr(Schema.Int)),
   error: Schema.optional(Schema.Struct({ message: Schema.optional(Schema.String) })),
   status: Schema.optional(Schema.String),
-  reason: Schema.optional(Schema.String)
+  reason: Schema.optional(Schema.String),
+  notCached: Schema.optional(Schema.String)
 })
 const decodeShown = Schema.decodeUnknownOption(Shown)
 
@@ -35,13 +36,31 @@ export const nodeName = (row: EventRow): string | null => {
   return nodeId ? iteration ? `${nodeId} #${iteration}` : nodeId : null
 }
 
+const decodeHit = Schema.decodeUnknownOption(CacheHitData)
+
+/** Whose result was used. */
+const reused = (row: EventRow): string | undefined =>
+  row.event !== "CacheHit" ? undefined : Option.match(decodeHit(row.payload), {
+    onNone: () => undefined,
+    onSome: ({ producer: { nodeId, runId }, savedMs }) => `of ${nodeId} in run ${runId ?? "-"}, saves ${savedMs} ms`
+  })
+
 /** One event as a line of text. */
 export const eventLine = (row: EventRow): string => {
-  const { error, reason, status } = shownOf(row)
+  const { error, notCached, reason, status } = shownOf(row)
   const state = stateAfter.get(row.event)
   const name = (state === undefined ? bold : ofState(state))(row.event.padEnd(20))
   const at = DateTime.formatIso(DateTime.unsafeMake(row.timestampMs)).slice(11, 19)
-  return [dim(`${at} ${String(row.seq).padStart(5)}`), name, nodeName(row), status, reason, error?.message]
+  return [
+    dim(`${at} ${String(row.seq).padStart(5)}`),
+    name,
+    nodeName(row),
+    status,
+    reason,
+    reused(row),
+    notCached,
+    error?.message
+  ]
     .filter((part) => part !== undefined && part !== null)
     .join("  ")
 }

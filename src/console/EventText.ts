@@ -19,6 +19,22 @@ const short = (value: unknown): string => {
 const isFailure = (value: unknown): value is { readonly message: string } =>
   typeof value === "object" && value !== null && "message" in value && typeof value.message === "string"
 
+/** Of a cache event what a person wants to know; keys and parts are for `cache explain`. */
+const cacheSaid: Readonly<Record<string, ReadonlySet<string>>> = {
+  CacheHit: new Set(["key"]),
+  CacheMiss: new Set(["key", "parts"])
+}
+
+const isProducer = (value: unknown): value is { readonly nodeId: string; readonly runId: string | null } =>
+  typeof value === "object" && value !== null && "nodeId" in value && "runId" in value
+
+const entry = (key: string, value: unknown): string =>
+  key === "error" && isFailure(value)
+    ? short(value.message)
+    : key === "producer" && isProducer(value)
+    ? `from ${value.nodeId} of run ${value.runId ?? "-"}`
+    : `${key}: ${short(value)}`
+
 /** What else the event says, on one line. */
 export const eventDetail = (row: RunEventRow): string => {
   const { payload } = row
@@ -29,8 +45,10 @@ export const eventDetail = (row: RunEventRow): string => {
     : [typeof iteration === "number" && iteration > 0 ? `${nodeId} #${iteration}` : nodeId]
   const turn = typeof attempt === "number" && attempt > 1 ? [`attempt ${attempt}`] : []
   const rest = Object.entries(payload)
-    .filter(([key, value]) => !said.has(key) && value !== null && value !== undefined)
+    .filter(([key, value]) =>
+      !said.has(key) && cacheSaid[row.event]?.has(key) !== true && value !== null && value !== undefined
+    )
     .filter(([key, value]) => key !== "approved" && !(key === "status" && title.endsWith(` ${String(value)}`)))
-    .map(([key, value]) => key === "error" && isFailure(value) ? short(value.message) : `${key}: ${short(value)}`)
+    .map(([key, value]) => entry(key, value))
   return [...node, ...turn, ...rest].join(" · ")
 }

@@ -81,8 +81,7 @@ const make = Effect.gen(function*() {
       const given = Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined))
       // In chunks, each of them a commit: what an interruption or a failure leaves is not all there was.
       return yield* Effect.uninterruptible(Effect.tapBoth(cache.purge(filter), {
-        onFailure: ({ message }) =>
-          audit.record({ ...operation, outcome: "failed", reason: message, detail: given }),
+        onFailure: ({ message }) => audit.record({ ...operation, outcome: "failed", reason: message, detail: given }),
         onSuccess: (purged) =>
           audit.record({ ...operation, outcome: "ok", reason: null, detail: { ...given, ...purged } })
       }))

@@ -194,7 +194,9 @@ const make = Effect.gen(function*() {
     Request: Schema.Struct({ runId: Schema.String, afterSeq: Schema.Int, limit: Schema.Int }),
     Result: EventRow,
     execute: ({ afterSeq, limit, runId }) =>
-      sql`SELECT ${sql.literal(eventColumns)} FROM _smithers_events WHERE run_id = ${runId} AND seq > ${afterSeq} ORDER BY seq LIMIT ${limit}`
+      sql`SELECT ${
+        sql.literal(eventColumns)
+      } FROM _smithers_events WHERE run_id = ${runId} AND seq > ${afterSeq} ORDER BY seq LIMIT ${limit}`
   })
   const selectLatest = SqlSchema.findOne({
     Request: Schema.Struct({

@@ -124,7 +124,9 @@ export const Node = Schema.Struct({
   error: Schema.NullOr(FailureRecord),
   startedAtMs: Schema.NullOr(TimestampMs),
   finishedAtMs: Schema.NullOr(TimestampMs),
-  updatedAtMs: TimestampMs
+  updatedAtMs: TimestampMs,
+  /** Its result was taken from the cache. */
+  cached: Schema.Boolean
 })
 export type Node = typeof Node.Type
 

@@ -3,6 +3,7 @@ import { NodeContext } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
 import {
+  CacheDocument,
   DecisionDocument,
   IssuedDocument,
   PsDocument,
@@ -11,7 +12,7 @@ import {
   TokensDocument,
   WorkflowsDocument
 } from "../../src/cli/Documents.ts"
-import { CancelRun, DeleteRun, EventRow, RetryTask } from "../../src/gateway/contract.ts"
+import { CacheExplanation, CancelRun, DeleteRun, EventRow, PurgeCache, RetryTask } from "../../src/gateway/contract.ts"
 import { document, documents, eventually, failure, makeHome, running, service, smithers } from "./Smithers.ts"
 
 /** One service for all tests of this file, each with runs of its own. */
@@ -186,7 +187,64 @@ layer(Layer.provideMerge(served, NodeContext.layer), { excludeTestServices: true
     Effect.gen(function*() {
       const { call } = yield* Served
       const { workflows } = yield* document(WorkflowsDocument, yield* call("workflows", "list", "--json"))
-      assert.deepStrictEqual(workflows.map(({ key }) => key), ["greet", "insult"])
+      assert.deepStrictEqual(workflows.map(({ key }) => key), ["double", "greet", "insult"])
+    }))
+
+  it.effect("cache list, explain and purge: what tasks share, why one missed, and an end to it", () =>
+    Effect.gen(function*() {
+      const { call, until } = yield* Served
+      const run = (runId: string, input: string) =>
+        Effect.zipRight(call("run", "double", "--input", input, "--run-id", runId), until(runId, "RunFinished"))
+      yield* run("first", `{"n":21}`)
+      yield* run("again", `{"n":21}`)
+      yield* run("other", `{"n":21,"times":3}`)
+
+      const { entries } = yield* document(CacheDocument, yield* call("cache", "list", "--task", "multiply", "--json"))
+      assert.deepStrictEqual(entries.map(({ runId, scope, tags }) => [runId, scope, tags]), [
+        ["other", "workflow", ["arithmetic"]],
+        ["first", "workflow", ["arithmetic"]]
+      ])
+      assert.match(
+        (yield* call("cache", "list", "--tag", "arithmetic")).stdout,
+        /^KEY +SCOPE .*\n.* other\n.* first\n$/
+      )
+      assert.strictEqual((yield* call("cache", "list", "--tag", "poetry")).stdout, "No cached results.\n")
+
+      const hit = yield* document(CacheExplanation, yield* call("cache", "explain", "again", "multiply", "--json"))
+      assert.strictEqual(hit.said?.type === "CacheHit" ? hit.said.data.producer.runId : null, "first")
+      const missed = yield* call("cache", "explain", "other", "multiply")
+      assert.match(missed.stdout, /Then +\S+ +miss \(Absent\)/)
+      assert.match(missed.stdout, /Now +hit: There is an entry of this key\./)
+      const shown = yield* document(ShowDocument, yield* call("show", "again", "--json"))
+      assert.isTrue(shown.nodes[0]?.cached)
+      assert.match((yield* call("show", "again")).stdout, /multiply +task +finished \(cached\)/)
+      assert.match((yield* call("events", "again")).stdout, /CacheHit +multiply +of multiply in run first/)
+      assert.match((yield* call("events", "first")).stdout, /CacheMiss +multiply +Absent/)
+
+      const purge = (...options: ReadonlyArray<string>) => call("cache", "purge", "--json", ...options)
+      const unbounded = yield* purge()
+      assert.strictEqual(unbounded.code, 2)
+      assert.strictEqual((yield* failure(unbounded)).field, "--all")
+      assert.strictEqual((yield* purge("--older-than", "soon")).code, 2)
+      const counted = yield* document(PurgeCache.successSchema, yield* purge("--run", "other", "--dry-run"))
+      assert.strictEqual(counted.entries, 1)
+      const purged = yield* document(PurgeCache.successSchema, yield* purge("--run", "other"))
+      assert.deepStrictEqual(purged, { ...counted, dryRun: false })
+
+      const gone = yield* call("cache", "explain", "other", "multiply")
+      assert.match(gone.stdout, /Now +miss: .*by\.times is 3, was 2/)
+      assert.match(gone.stdout, /≠ +by\.times +3 +2/)
+      assert.strictEqual((yield* call("cache", "explain", "first", "nothing")).code, 5)
+      assert.strictEqual((yield* call("cache", "explain", "nobody", "multiply")).code, 5)
+      const all = yield* call("cache", "purge", "--all", "--yes")
+      assert.match(all.stdout, /^1 cached results of \d+ bytes are removed\.\n$/)
+
+      const { token } = yield* document(
+        IssuedDocument,
+        yield* call("token", "issue", "--scopes", "run:read", "--json")
+      )
+      assert.strictEqual((yield* call("cache", "list", "--token", token)).code, 0)
+      assert.strictEqual((yield* purge("--all", "--token", token)).code, 4)
     }))
 
   it.effect("tokens are made, listed, replaced and ended through the running service", () =>

@@ -15,7 +15,8 @@ const node = (nodeId: string, parentNodeId: string | null = null, iteration = 0)
     startedAtMs: null,
     finishedAtMs: null,
     kind: "task",
-    error: null
+    error: null,
+    cached: false
   })
 
 const lines = (...nodes: ReadonlyArray<NodeStateRow>) =>

@@ -20,6 +20,8 @@ export const savedMs = Metric.counter("smithers_cache_saved_ms_total", {
   description: "Milliseconds that the executions behind the hits took"
 })
 
-export const removed = Metric.counter("smithers_cache_removed_total", { description: "Entries that expired or were evicted" })
+export const removed = Metric.counter("smithers_cache_removed_total", {
+  description: "Entries that expired or were evicted"
+})
 
 export const add = (counter: Metric.Metric.Counter<number>, amount: number): void => counter.unsafeUpdate(amount, [])

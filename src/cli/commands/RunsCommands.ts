@@ -97,7 +97,7 @@ const showText = ({ approvals, nodes, run }: typeof ShowDocument.Type): string =
         nodes.map((node) => [
           node.iteration === 0 ? node.nodeId : `${node.nodeId} #${node.iteration}`,
           node.kind,
-          ofState(node.state)(node.state),
+          ofState(node.state)(node.cached ? `${node.state} (cached)` : node.state),
           String(node.lastAttempt),
           node.error === null ? "" : `${node.error.name}: ${node.error.message}`
         ])

@@ -1,8 +1,8 @@
 import { Args, Command, Options } from "@effect/cli"
-import { Clock, Duration, Effect, Layer, Option } from "effect"
+import { Clock, Effect, Layer, Option } from "effect"
 import { TokenRow } from "../../gateway/contract.ts"
-import { CommandFailed } from "../CommandFailed.ts"
 import { IssuedDocument, TokensDocument } from "../Documents.ts"
+import { toMillis } from "../DurationOption.ts"
 import * as Output from "../Output.ts"
 import { connected, type ConnectedOptions } from "../SharedOptions.ts"
 import { fields, span, table, timestamp } from "../Table.ts"
@@ -11,27 +11,6 @@ import * as TokenDesk from "../TokenDesk.ts"
 
 const provideDesk = <Name extends string, R, E, A extends ConnectedOptions>(command: Command.Command<Name, R, E, A>) =>
   Command.provide(command, (options: A) => Layer.merge(Output.layer(options.json), TokenAccess.layer(options)))
-
-const units: Readonly<Record<string, string>> = { s: "seconds", m: "minutes", h: "hours", d: "days" }
-
-/** `24h` as well as `24 hours`. */
-const spelledOut = (text: string): string =>
-  text.trim().replace(/^(\d+)\s*([smhd])$/, (_, amount: string, unit: string) => `${amount} ${units[unit]}`)
-
-const toMillis = Effect.fnUntraced(function*(option: string, text: Option.Option<string>) {
-  if (Option.isNone(text)) return undefined
-  return yield* Effect.mapBoth(Duration.decodeUnknown(spelledOut(text.value)), {
-    onFailure: () =>
-      new CommandFailed({
-        outcome: "usage",
-        code: "INVALID_INPUT",
-        field: option,
-        message: `${option} "${text.value}" is not a duration.`,
-        fix: "Give it as 30m, 24h or 7d."
-      }),
-    onSuccess: (duration) => Math.round(Duration.toMillis(duration))
-  })
-})
 
 const issuedText = ({ grant, token }: TokenDesk.Issued): string =>
   [

@@ -67,6 +67,7 @@ const NodeItem = ({ depth, node, retriable, runId }: {
           <span className="muted">
             {node.kind === "task" ? null : node.kind}
             {node.lastAttempt > 1 ? ` attempt ${node.lastAttempt}` : null}
+            {node.cached ? " cached" : null}
           </span>
         </span>
         <span className="took">{times(node)}</span>

@@ -43,10 +43,11 @@ export const NodeStateRow = Schema.Struct({
   label: Schema.NullOr(Schema.String),
   startedAtMs: NullableTime,
   finishedAtMs: NullableTime,
-  /** These three are ours: what kind of step it is, the group it stands in, and why it failed. */
+  /** These are ours: what kind of step it is, the group it stands in, why it failed, and whether it was executed. */
   kind: NodeKind,
   parentNodeId: Schema.NullOr(Schema.String),
-  error: Schema.NullOr(FailureRecord)
+  error: Schema.NullOr(FailureRecord),
+  cached: Schema.Boolean
 })
 export type NodeStateRow = typeof NodeStateRow.Type
 

@@ -139,7 +139,8 @@ export const toNodeStateRow = (node: Node): NodeStateRow => ({
   finishedAtMs: node.finishedAtMs,
   kind: node.kind,
   parentNodeId: node.parentNodeId,
-  error: node.error
+  error: node.error,
+  cached: node.cached
 })
 
 export const toAttemptRow = (attempt: Attempt): AttemptRow => ({

@@ -9,11 +9,18 @@ const orNull = <A, I>(schema: Schema.Schema<A, I>) => Schema.NullOr(schema)
 /** A column that holds JSON text or NULL, where NULL means the JSON value null. */
 const UnknownOrNull = orNull(Unknown)
 
-export const NodeRow = Schema.Struct({ ...Node.fields, output: UnknownOrNull, error: orNull(json(FailureRecord)) })
+const Flag = Schema.transformLiterals([0, false], [1, true])
+
+export const NodeRow = Schema.Struct({
+  ...Node.fields,
+  output: UnknownOrNull,
+  error: orNull(json(FailureRecord)),
+  cached: Flag
+})
 export const AttemptRow = Schema.Struct({
   ...Attempt.fields,
   error: orNull(json(FailureRecord)),
-  cached: Schema.transformLiterals([0, false], [1, true])
+  cached: Flag
 })
 export const StoredNodeRow = Schema.Struct({
   nodeId: Schema.String,
@@ -36,7 +43,10 @@ export const runColumns = `run_id AS "runId", parent_run_id AS "parentRunId", wo
 
 export const nodeColumns = `run_id AS "runId", node_id AS "nodeId", iteration, kind, label,
   parent_node_id AS "parentNodeId", state, attempt, output_json AS output, error_json AS error,
-  started_at_ms AS "startedAtMs", finished_at_ms AS "finishedAtMs", updated_at_ms AS "updatedAtMs"`
+  started_at_ms AS "startedAtMs", finished_at_ms AS "finishedAtMs", updated_at_ms AS "updatedAtMs",
+  EXISTS (SELECT 1 FROM _smithers_attempts AS a WHERE a.run_id = _smithers_nodes.run_id
+    AND a.node_id = _smithers_nodes.node_id AND a.iteration = _smithers_nodes.iteration
+    AND a.attempt = _smithers_nodes.attempt AND a.cached = 1) AS cached`
 
 export const findText = `SELECT ${runColumns} FROM _smithers_runs WHERE run_id = ?`
 export const findByKeyText = `SELECT ${runColumns} FROM _smithers_runs WHERE workflow = ? AND idempotency_key = ?`

@@ -25,6 +25,22 @@ const Insult = Workflow.make({
   idempotencyKey: ({ word }) => word
 })
 
+const Double = Workflow.make({
+  name: "double",
+  payload: { n: Schema.Number, times: Schema.optionalWith(Schema.Number, { default: () => 2 }) },
+  success: Schema.Number,
+  idempotencyKey: ({ n, times }) => `${n}*${times}`
+})
+
+const doubling = Double.toLayer(({ n, times }) =>
+  Task.run({
+    id: "multiply",
+    output: Schema.Number,
+    cache: { by: { n, times }, version: "1", tags: ["arithmetic"] },
+    execute: Effect.succeed(n * times)
+  })
+)
+
 const greeting = Greet.toLayer(Effect.fnUntraced(function*({ name }) {
   const greeting = yield* Task.run({
     id: "compose",
@@ -39,4 +55,4 @@ const insulting = Insult.toLayer(({ word }) =>
   Task.run({ id: "say", output: Schema.Void, error: Rude, execute: new Rude({ word }) })
 )
 
-export const layer = Layer.merge(greeting, insulting)
+export const layer = Layer.mergeAll(greeting, insulting, doubling)

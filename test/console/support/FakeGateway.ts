@@ -24,6 +24,7 @@ interface Node {
   finishedAtMs: number | null
   updatedAtMs: number
   error: { name: string; message: string; typed: boolean } | null
+  cached: boolean
   output: unknown
 }
 
@@ -298,6 +299,7 @@ export class FakeGateway {
       finishedAtMs: null,
       updatedAtMs: now,
       error: null,
+      cached: false,
       output: null
     }
     Object.assign(node, { state, updatedAtMs: now, ...(state === "finished" ? { finishedAtMs: now } : {}), ...more })
