@@ -1,6 +1,6 @@
 import { NodeContext } from "@effect/platform-node"
 import { type WorkflowEngine } from "@effect/workflow"
-import { Effect, Layer, Logger, LogLevel, ManagedRuntime } from "effect"
+import { Effect, Layer, Logger, LogLevel, ManagedRuntime, Schema } from "effect"
 import { Audit } from "../../src/audit/index.ts"
 import { Cache } from "../../src/cache/index.ts"
 import { ApprovalStore, Engine, EngineConfig, Runner, Supervisor, TimerStore } from "../../src/engine/index.ts"
@@ -38,6 +38,8 @@ interface EngineUnderTest {
   readonly finish: (workflow: string, input: unknown) => Promise<void>
   /** So many at once, each to its end. */
   readonly finishAll: (count: number, workflow: string, input: unknown) => Promise<void>
+  /** Lookups that hit, one after the other; throws when one misses. */
+  readonly lookUp: (count: number) => Promise<void>
   readonly summary: (runId: string) => Promise<Readonly<Record<string, number>>>
   readonly countByStatus: (status: string) => Promise<number>
   readonly close: () => Promise<void>
@@ -67,6 +69,23 @@ export const openEngine = async (
           discard: true
         })
       ),
+    lookUp: (count) =>
+      runtime.runPromise(Effect.flatMap(Cache.Cache, (cache) => {
+        const request = {
+          identity: { tenant: "", workflow: "bench", runId: "r", writer: "bench", writeGlobal: true },
+          policy: { version: "1", by: { i: 1 } },
+          nodeId: "step",
+          iteration: 0,
+          output: Schema.Int
+        }
+        const store = Effect.flatMap(cache.lookup(request), (found) =>
+          found._tag === "Hit" || found.ticket === null
+            ? Effect.void
+            : cache.put(found.ticket, { text: "1", atMs: 0, durationMs: 1 }))
+        const hit = Effect.flatMap(cache.lookup(request), (found) =>
+          found._tag === "Hit" ? Effect.void : Effect.dieMessage(found.detail))
+        return Effect.zipRight(store, Effect.repeatN(hit, count - 1))
+      })),
     summary: (runId) =>
       runtime.runPromise(
         Effect.flatMap(Engine.Engine, (engine) => Effect.map(engine.view(runId), ({ summary }) => summary))

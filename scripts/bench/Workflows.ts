@@ -17,6 +17,27 @@ export const steps = Steps.toLayer(Effect.fnUntraced(function*({ n }) {
   return sum
 }))
 
+const Cached = Workflow.make({
+  name: "bench-cached",
+  payload: { n: Schema.Int },
+  success: Schema.Int,
+  idempotencyKey: ({ n }) => String(n)
+})
+
+/** The same steps, each of which may use the result of an earlier run. */
+export const cached = Cached.toLayer(Effect.fnUntraced(function*({ n }) {
+  let sum = 0
+  for (let i = 0; i < n; i++) {
+    sum += yield* Task.run({
+      id: `step-${i}`,
+      output: Schema.Int,
+      cache: { version: "1", by: { i } },
+      execute: Effect.succeed(1)
+    })
+  }
+  return sum
+}))
+
 const Resumed = Workflow.make({
   name: "bench-resumed",
   payload: { n: Schema.Int },

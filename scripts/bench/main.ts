@@ -4,6 +4,7 @@ import os from "node:os"
 import path from "node:path"
 import { parseArgs } from "node:util"
 import { serveBare } from "./BareServer.ts"
+import { cache } from "./Cache.ts"
 import { coldStart } from "./ColdStart.ts"
 import { concurrent } from "./Concurrent.ts"
 import { fanout } from "./Fanout.ts"
@@ -26,6 +27,7 @@ const measurements: ReadonlyArray<Measurement> = [
   sequential,
   concurrent,
   latency,
+  cache,
   resume,
   parked,
   rpc,
