@@ -63,8 +63,11 @@ export class Cache extends Context.Tag("smithers-orchestrator/cache/Cache")<Cach
   }) => Effect.Effect<ReadonlyArray<Entry>, PersistenceError>
   /** Why the request would hit or miss, part by part. Counts as no lookup. */
   readonly explain: <A, I>(request: Request<A, I>) => Effect.Effect<Explanation, PersistenceError>
-  /** The same for a key of the past, from the parts that a miss had. */
-  readonly explainParts: (parts: Parts) => Effect.Effect<Explanation, PersistenceError>
+  /**
+   * The same for a key of the past, from the parts that a miss had. With the time of the miss, it is compared with what
+   * had been stored by then: not with the result of its own execution.
+   */
+  readonly explainParts: (parts: Parts, missedAtMs?: number) => Effect.Effect<Explanation, PersistenceError>
   /** The same for a key whose parts are known to its entry only: a miss when there is no such entry any more. */
   readonly explainKey: (key: string) => Effect.Effect<Explanation, PersistenceError>
   /** Removes entries; a dry run only says how much it would be. */
@@ -158,7 +161,9 @@ const makeCache = Effect.gen(function*() {
       const { found, key } = yield* Lookups.lookup(entries, request, stored)
       return yield* explain(entries, key, found)
     }),
-    explainParts: Effect.fn("Cache.explainParts")((parts) => explain(entries, { key: keyOfParts(parts), parts })),
+    explainParts: Effect.fn("Cache.explainParts")((parts, missedAtMs) =>
+      explain(entries, { key: keyOfParts(parts), parts }, undefined, missedAtMs)
+    ),
     explainKey: Effect.fn("Cache.explainKey")((key) => explainKey(entries, key)),
     purge: Effect.fn("Cache.purge")(function*(filter, options = {}) {
       const now = yield* Clock.currentTimeMillis

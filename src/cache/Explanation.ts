@@ -56,24 +56,35 @@ const differences = (parts: ReadonlyArray<PartComparison>): string =>
     .map(({ asked, name, stored }) => `${name} is ${asked ?? "absent"}, was ${stored ?? "absent"}`)
     .join("; ")
 
-/** The nearest entry: of this key, else of the same task, else of the same tenant. Another tenant's is never shown. */
-const findNearest = (entries: Entries, { key, parts }: Key): Effect.Effect<Entry | null, PersistenceError> =>
+/** The nearest entry of another key: of the same task, else of the same tenant. Another tenant's is never shown. */
+const findNearest = (
+  entries: Entries,
+  { key, parts }: Key,
+  storedBeforeMs: number
+): Effect.Effect<Entry | null, PersistenceError> =>
   Effect.gen(function*() {
-    const own = yield* entries.byKey(key)
-    if (own[0] !== undefined) return own[0]
     const tenant = tenantOf(parts)
-    const ofTask = yield* entries.ofTask(tenant, taskOf(parts), maxCandidates)
-    return nearestOf(parts, ofTask.length > 0 ? ofTask : yield* entries.ofTenant(tenant, maxCandidates))
+    const others = Effect.map((found: ReadonlyArray<Entry>) => found.filter((entry) => entry.key !== key))
+    const ofTask = yield* others(entries.ofTask(tenant, taskOf(parts), storedBeforeMs, maxCandidates))
+    return nearestOf(
+      parts,
+      ofTask.length > 0 ? ofTask : yield* others(entries.ofTenant(tenant, storedBeforeMs, maxCandidates))
+    )
   })
 
-/** Explains what a lookup found; without one, only whether there is an entry of the key. */
+/**
+ * Explains what a lookup found; without one, whether there is an entry of the key, and, for a lookup of the past, what
+ * it could have found then.
+ */
 export const explain = Effect.fnUntraced(
-  function*<A>(entries: Entries, key: Key | null, found?: Hit<A> | Miss) {
+  function*<A>(entries: Entries, key: Key | null, found?: Hit<A> | Miss, storedBeforeMs = Number.MAX_SAFE_INTEGER) {
     if (key === null) {
       const reason = found?._tag === "Miss" ? found.detail : ""
       return { verdict: "miss", reason, key: null, parts: [], nearest: null } satisfies Explanation
     }
-    const nearest = yield* findNearest(entries, key)
+    const [own] = yield* entries.byKey(key.key)
+    const comparable = own !== undefined && own.createdAtMs < storedBeforeMs
+    const nearest = comparable ? own : yield* findNearest(entries, key, storedBeforeMs)
     const parts = nearest === null ? compare(key.parts, {}) : compare(key.parts, nearest.parts)
     const explained = (verdict: Explanation["verdict"], reason: string): Explanation => ({
       verdict,
@@ -89,11 +100,13 @@ export const explain = Effect.fnUntraced(
       )
     }
     if (found !== undefined && found.reason !== "Absent") return explained("miss", found.detail)
-    return nearest === null
-      ? explained("miss", "Nothing is stored for this tenant.")
-      : nearest.key === key.key
-      ? explained("hit", "There is an entry of this key.")
-      : explained("miss", `Compared with the nearest entry, ${differences(parts)}.`)
+    if (comparable) return explained("hit", "There is an entry of this key.")
+    const compared = nearest === null
+      ? "Nothing to compare with is stored for this tenant."
+      : `Compared with the nearest entry, ${differences(parts)}.`
+    return own === undefined
+      ? explained("miss", compared)
+      : explained("hit", `There is an entry of this key now, stored later. ${compared}`)
   }
 )
 

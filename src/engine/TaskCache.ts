@@ -22,7 +22,7 @@ export interface NodeExplanation {
 
 /** What operators ask of the results that tasks share. */
 export class TaskCache extends Context.Tag("smithers-orchestrator/engine/TaskCache")<TaskCache, {
-  /** Why a node hit or missed: as its last event says, and part by part against what is stored now. */
+  /** Why a node hit or missed: as its last event says, and part by part against what is left of what was stored then. */
   readonly explain: (
     runId: string,
     nodeId: string,
@@ -58,7 +58,7 @@ const make = Effect.gen(function*() {
       ? cache.explainKey(said.data.key)
       : said.data.parts === null
       ? Effect.succeed(null)
-      : cache.explainParts(said.data.parts)
+      : cache.explainParts(said.data.parts, said.atMs)
 
   return TaskCache.of({
     explain: Effect.fn("TaskCache.explain")(function*(runId, nodeId, iteration) {

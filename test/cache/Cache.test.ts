@@ -74,7 +74,7 @@ it.effect("tenants never share, not even what explain tells", () =>
     assert.strictEqual(yield* verdict({ who: { tenant: "two" }, policy: global }), "Absent")
     const explanation = yield* cache.explain(request({ who: { tenant: "two" }, policy: global }))
     assert.isNull(explanation.nearest)
-    assert.strictEqual(explanation.reason, "Nothing is stored for this tenant.")
+    assert.strictEqual(explanation.reason, "Nothing to compare with is stored for this tenant.")
   }).pipe(Effect.provide(cacheLayer)))
 
 it.effect("an untrusted identity reads global entries and cannot poison them", () =>

@@ -214,7 +214,7 @@ layer(Layer.provideMerge(served, NodeContext.layer), { excludeTestServices: true
       assert.strictEqual(hit.said?.type === "CacheHit" ? hit.said.data.producer.runId : null, "first")
       const missed = yield* call("cache", "explain", "other", "multiply")
       assert.match(missed.stdout, /Then +\S+ +miss \(Absent\)/)
-      assert.match(missed.stdout, /Now +hit: There is an entry of this key\./)
+      assert.match(missed.stdout, /Now +hit: There is an entry of this key now, .*by\.times is 3, was 2/)
       const shown = yield* document(ShowDocument, yield* call("show", "again", "--json"))
       assert.isTrue(shown.nodes[0]?.cached)
       assert.match((yield* call("show", "again")).stdout, /multiply +task +finished \(cached\)/)

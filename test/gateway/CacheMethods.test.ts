@@ -52,7 +52,7 @@ layer(gatewayWith(), { excludeTestServices: true })("cache methods", (it) => {
 
   it.effect("cache.explain says what the node's last event said, and compares with what is there now", () =>
     Effect.gen(function*() {
-      const found = yield* store("explain-1", "explained")
+      const found = yield* store("explain-1", "explained", { atMs: 999 })
       yield* addRun("explain-2")
       const node = { nodeId: "explained", iteration: 0, attempt: 1 }
       const parts = { ...found.parts!, "by.repo": `"explain-2"` }

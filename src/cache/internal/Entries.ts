@@ -177,20 +177,22 @@ export const make = ({ read, write }: Persistence.Persistence["Type"]) => {
     byKey: (key: string) =>
       entries("Cache.explain", `SELECT ${columns} FROM _smithers_cache WHERE cache_key = ?`, [key]),
 
-    /** The newest entries of a tenant's task. */
-    ofTask: (tenant: string, task: string, limit: number) =>
+    /** The newest entries of a tenant's task that were stored before some time. */
+    ofTask: (tenant: string, task: string, beforeMs: number, limit: number) =>
       entries(
         "Cache.explain",
-        `SELECT ${columns} FROM _smithers_cache WHERE tenant = ? AND task = ? ORDER BY created_at_ms DESC LIMIT ?`,
-        [tenant, task, limit]
+        `SELECT ${columns} FROM _smithers_cache WHERE tenant = ? AND task = ? AND created_at_ms < ?
+          ORDER BY created_at_ms DESC LIMIT ?`,
+        [tenant, task, beforeMs, limit]
       ),
 
-    /** The newest entries of a tenant. */
-    ofTenant: (tenant: string, limit: number) =>
+    /** The newest entries of a tenant that were stored before some time. */
+    ofTenant: (tenant: string, beforeMs: number, limit: number) =>
       entries(
         "Cache.explain",
-        `SELECT ${columns} FROM _smithers_cache WHERE tenant = ? ORDER BY created_at_ms DESC LIMIT ?`,
-        [tenant, limit]
+        `SELECT ${columns} FROM _smithers_cache WHERE tenant = ? AND created_at_ms < ?
+          ORDER BY created_at_ms DESC LIMIT ?`,
+        [tenant, beforeMs, limit]
       ),
 
     totals: Effect.map(

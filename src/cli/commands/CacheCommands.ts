@@ -98,7 +98,7 @@ const explanationText = ({ iteration, nodeId, notCached, now, runId, said }: Cac
       ["Key", now?.key ?? null],
       ["Nearest", nearestText(now?.nearest ?? null)]
     ]),
-    ...(now === null || now.parts.length === 0 ? [] : [
+    ...(now === null || now.parts.every(({ same }) => same) ? [] : [
       "",
       table(
         ["", "PART", "ASKED", "STORED"],

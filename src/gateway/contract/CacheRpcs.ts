@@ -78,7 +78,10 @@ export const CacheExplanation = Schema.Struct({
   )),
   /** Why its result was not stored although it was to be. */
   notCached: NullableString,
-  /** The same lookup now, part by part against the nearest entry; null when it had no key. */
+  /**
+   * The same lookup now; of a miss, part by part against the nearest entry that had been stored by then. Null when it
+   * had no key.
+   */
   now: Schema.NullOr(Schema.Struct({
     verdict: Schema.Literal("hit", "stale", "miss"),
     reason: Schema.String,
