@@ -110,7 +110,10 @@ it.effect("a result that came between lookup and execution is taken", () =>
     const cache = yield* Cache.Cache
     const [one, two] = [yield* missed, yield* missed]
     yield* cache.put(one, { text: `{"n":5}`, atMs: 0, durationMs: 1 })
-    const got = yield* cache.flight(two, { lead: Effect.succeed<string | null>("executed"), follow: ({ text }) => Effect.succeed(text) })
+    const got = yield* cache.flight(two, {
+      lead: Effect.succeed<string | null>("executed"),
+      follow: ({ text }) => Effect.succeed(text)
+    })
     assert.strictEqual(got, `{"n":5}`)
   }).pipe(Effect.provide(cacheLayer)))
 
@@ -124,7 +127,10 @@ it.effect("a stored result that the lookup refused is not taken then either", ()
       atMs: 0,
       durationMs: 1
     })
-    const got = yield* cache.flight(refusing, { lead: Effect.succeed<string | null>("lead"), follow: ({ text }) => Effect.succeed(text) })
+    const got = yield* cache.flight(refusing, {
+      lead: Effect.succeed<string | null>("lead"),
+      follow: ({ text }) => Effect.succeed(text)
+    })
     assert.strictEqual(got, "lead")
   }).pipe(Effect.provide(cacheLayer)))
 

@@ -195,8 +195,8 @@ layer(Layer.provideMerge(served, NodeContext.layer), { excludeTestServices: true
       const { call, until } = yield* Served
       const run = (runId: string, input: string) =>
         Effect.zipRight(call("run", "double", "--input", input, "--run-id", runId), until(runId, "RunFinished"))
-      yield* run("first", `{"n":21}`)
-      yield* run("again", `{"n":21}`)
+      yield* run("first", `{"n":21,"times":2}`)
+      yield* run("again", `{"n":21,"times":2}`)
       yield* run("other", `{"n":21,"times":3}`)
 
       const { entries } = yield* document(CacheDocument, yield* call("cache", "list", "--task", "multiply", "--json"))

@@ -1,6 +1,7 @@
 import { assert, it } from "@effect/vitest"
-import { Array, Chunk, Context, Deferred, Effect, FastCheck, Fiber, Layer, Stream } from "effect"
+import { Array, Chunk, Context, Deferred, Effect, FastCheck, Fiber, Layer, Option, Stream } from "effect"
 import { Journal, RunStore } from "../../src/journal/index.ts"
+import { migrations } from "../../src/journal/migrations.ts"
 import { Bounds, type RunEvent } from "../../src/model/index.ts"
 import { Persistence, type PersistenceError, Write } from "../../src/persistence/index.ts"
 import { actor, eventsOf, freshDatabase, quiet, until } from "../support/Engine.ts"
@@ -265,4 +266,49 @@ it.scoped("what an event says comes back as it was written, from the log as from
     const stored = yield* eventsOf(opened.journal, "r")
     yield* until(Effect.sync(() => live.length === 100), "the live events")
     assert.strictEqual(JSON.stringify(live), JSON.stringify(stored))
+  }))
+
+it.scoped("attempts of a database of the release before were executed: they are not cached", () =>
+  Effect.gen(function*() {
+    const persistence = yield* freshDatabase
+    const { "0003_cached": _, ...before } = migrations.steps
+    yield* persistence.migrate({ table: migrations.table, steps: before })
+    yield* persistence.write(Write.all([
+      Write.run(
+        `INSERT INTO _smithers_runs (run_id, workflow, status, input_json, actor_json, created_at_ms)
+          VALUES ('old', 'w', 'running', '{}', '{}', 1)`,
+        []
+      ),
+      Write.run(
+        `INSERT INTO _smithers_attempts (run_id, node_id, iteration, attempt, state, started_at_ms)
+          VALUES ('old', 'n', 0, 1, 'in-progress', 1)`,
+        []
+      )
+    ]))
+    const { runs } = yield* open(persistence)
+    const attempt = { runId: "old", nodeId: "n", iteration: 0, state: "finished", startedAtMs: 1 } as const
+    yield* persistence.write(
+      runs.putAttempt({ ...attempt, attempt: 2, error: null, finishedAtMs: 2, cached: true })
+    )
+    assert.deepStrictEqual((yield* runs.attempts("old")).map(({ cached }) => cached), [false, true])
+  }))
+
+it.scoped("the last event of a node is found among those of other nodes, iterations, runs and types", () =>
+  Effect.gen(function*() {
+    const opened = yield* fresh
+    const { journal, persistence } = opened
+    yield* insert(opened, "a")
+    yield* insert(opened, "b")
+    const node = { runId: "a", nodeId: "n", iteration: 1 }
+    yield* persistence.write(Write.all([
+      journal.append({ ...node, type: "CacheMiss", timestampMs: 1 }),
+      journal.append({ ...node, type: "CacheHit", timestampMs: 2 }),
+      journal.append({ ...node, type: "NodeFinished", timestampMs: 3 }),
+      journal.append({ ...node, iteration: 0, type: "CacheMiss", timestampMs: 4 }),
+      journal.append({ ...node, nodeId: "m", type: "CacheMiss", timestampMs: 5 }),
+      journal.append({ ...node, runId: "b", type: "CacheMiss", timestampMs: 6 })
+    ]))
+    const found = yield* journal.latestOf(node, ["CacheHit", "CacheMiss"])
+    assert.strictEqual(Option.getOrThrow(found).timestampMs, 2)
+    assert.isTrue(Option.isNone(yield* journal.latestOf({ ...node, iteration: 2 }, ["CacheHit"])))
   }))

@@ -133,3 +133,15 @@ it.scoped("when another process is still migrating, success is not reported unti
     assert.deepStrictEqual(yield* Fiber.await(ours), Exit.succeed([]))
     yield* Fiber.join(theirs)
   }).pipe(Effect.provide(Reactivity.layer)))
+
+it.scoped("a column is added once, and a step that finds it there leaves it as it is", () =>
+  Effect.gen(function*() {
+    const persistence = yield* freshPersistence
+    const column = Migrations.addColumn("notes", "kept", "INTEGER NOT NULL DEFAULT 7")
+    yield* persistence.migrate({ table: notes.table, steps: { "0001_notes": first } })
+    yield* persistence.write(Write.run("INSERT INTO notes (id) VALUES (1)", []))
+    yield* persistence.migrate({ table: notes.table, steps: { "0001_notes": first, "0002_kept": column } })
+    yield* persistence.write(Write.run("UPDATE notes SET kept = 8", []))
+    yield* persistence.migrate({ table: "others_migrations", steps: { "0001_kept": column } })
+    assert.deepStrictEqual(yield* persistence.sql.unsafe("SELECT id, kept FROM notes"), [{ id: 1, kept: 8 }])
+  }))

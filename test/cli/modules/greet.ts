@@ -27,7 +27,7 @@ const Insult = Workflow.make({
 
 const Double = Workflow.make({
   name: "double",
-  payload: { n: Schema.Number, times: Schema.optionalWith(Schema.Number, { default: () => 2 }) },
+  payload: { n: Schema.Number, times: Schema.Number },
   success: Schema.Number,
   idempotencyKey: ({ n, times }) => `${n}*${times}`
 })
