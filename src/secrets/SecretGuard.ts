@@ -88,7 +88,9 @@ const makeGuard = Effect.gen(function*() {
 
   const suspects = (text: string): boolean => mayHoldFormat(text) || watched.index.has(text) || hasNeedlessEscapes(text)
 
-  const redactText = (text: string): string => {
+  const redactText = (given: string): string => {
+    const visible = plain(given)
+    const text = visible !== given && places(visible, 1).length > 0 ? visible : given
     const found = watched.index.find(text)
     if (found.length === 0) return redact(text)
     let clean = ""

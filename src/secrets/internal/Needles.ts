@@ -33,14 +33,20 @@ const inBase64 = (bytes: Uint8Array): ReadonlyArray<string> =>
 
 const lower = (text: string): string => text.replaceAll(/%[0-9A-F]{2}/g, (code) => code.toLowerCase())
 
-/** As programs escape URLs and forms; they differ in what they leave as it is. */
+const hexCode = (char: string): string => `%${char.charCodeAt(0).toString(16).toUpperCase()}`
+
+/** As programs escape URLs and forms. They differ in what they leave as it is, and in how they write a space. */
 const inUrl = (value: string): ReadonlyArray<string> => {
   const component = encodeURIComponent(value)
-  const strict = component.replaceAll(
-    /[!'()*]/g,
-    (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`
-  )
-  return [encodeURI(value), component, strict].flatMap((text) => {
+  const rfc3986 = component.replaceAll(/[!'()*]/g, hexCode)
+  return [
+    encodeURI(value),
+    component,
+    rfc3986,
+    rfc3986.replaceAll("%2F", "/"),
+    // The forms of browsers and Java.
+    component.replaceAll(/[!'()~]/g, hexCode)
+  ].flatMap((text) => {
     const form = text.replaceAll("%20", "+")
     return [text, lower(text), form, lower(form)]
   })

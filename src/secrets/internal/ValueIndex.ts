@@ -11,7 +11,7 @@ interface Needle {
 const block = 4
 const window = minChars
 const farthest = window - block + 1
-const slots = 1 << 16
+const slots = 1 << 18
 
 const slotOf = (text: string, last: number): number => {
   const hash = Math.imul(
