@@ -36,9 +36,7 @@ export const reasonsIn = (schema: Schema.Schema.All, text: string): (path: Path)
       }
       const part = step === undefined ? undefined : partOf(nodes.at(-1), step)
       if (step === undefined || part === undefined) return undefined
-      const reason = reasonOf(part.field)
-      if (reason !== undefined) return reason
-      ast = part.type
+      ast = part
       value = at(value, step)
     }
     return undefined

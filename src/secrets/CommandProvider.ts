@@ -1,7 +1,8 @@
 import { Command, CommandExecutor } from "@effect/platform"
-import { Duration, Effect, type Redacted, Stream } from "effect"
+import { Duration, Effect, Exit, type Redacted, Stream } from "effect"
 import { textOfBytes } from "./internal/textOfBytes.ts"
 import { InvalidSecretInput, SecretNotFound, type SecretUnavailable } from "./SecretError.ts"
+import { isProviderId, providerBound } from "./SecretRef.ts"
 import { maxBytes, type SecretProvider, unavailable } from "./SecretProvider.ts"
 
 /** How a secret manager's program is called. */
@@ -31,8 +32,8 @@ const concurrency = 8
  * The program prints the secret; one line end after it is not part of it. At most 64 KiB are read. What it writes to its
  * standard error is thrown away, since it may quote a secret; it gets no input.
  *
- * It may be executed several times for one use, and is killed with SIGKILL, its process group included, when the use is
- * interrupted.
+ * It may be executed several times for one use. It is killed with SIGKILL, and what it started in its process group too,
+ * when it fails, prints too much, gives no answer in time, or the use is interrupted.
  */
 export const make = Effect.fn("CommandProvider.make")(function*(options: Options) {
   const executor = yield* CommandExecutor.CommandExecutor
@@ -40,6 +41,7 @@ export const make = Effect.fn("CommandProvider.make")(function*(options: Options
   const { argv: [program = "", ...args], environment, id = "cmd", notFoundCodes = [] } = options
   const timeout = Duration.decode(options.timeout ?? Duration.seconds(10))
   const invalid = (field: string, bound: string) => new InvalidSecretInput({ field, bound })
+  if (!isProviderId(id)) return yield* invalid("id", providerBound)
   if (program === "" || program.includes(placeholder)) {
     return yield* invalid("argv[0]", `must be a program, without ${placeholder}`)
   }
@@ -58,12 +60,7 @@ export const make = Effect.fn("CommandProvider.make")(function*(options: Options
     )
     const process = yield* executor.start(command)
     // Closing the scope asks the process to end and waits; one that does not listen would be waited for without end.
-    yield* Effect.addFinalizer(() =>
-      Effect.flatMap(
-        Effect.orElseSucceed(process.isRunning, () => false),
-        (running) => running ? Effect.ignore(process.kill("SIGKILL")) : Effect.void
-      )
-    )
+    yield* Effect.addFinalizer((exit) => Exit.isSuccess(exit) ? Effect.void : Effect.ignore(process.kill("SIGKILL")))
     const bytes = process.stdout.pipe(
       Stream.runFoldEffect(new Uint8Array(0), (read, more) => {
         if (read.length + more.length > maxBytes) return fail("TooLarge", `it has more than ${maxBytes} bytes`)
@@ -77,7 +74,7 @@ export const make = Effect.fn("CommandProvider.make")(function*(options: Options
       [bytes, Stream.runDrain(process.stderr), process.exitCode],
       { concurrency: "unbounded" }
     )
-    if (notFoundCodes.includes(exitCode)) return yield* new SecretNotFound({ provider: id, name })
+    if (notFoundCodes.includes(exitCode)) return yield* new SecretNotFound({ provider: id, secretName: name })
     if (exitCode !== 0) return yield* fail("Failed", `${program} ended with exit code ${exitCode}`)
     return yield* textOfBytes(id, name, output)
   })

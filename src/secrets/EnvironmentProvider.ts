@@ -14,8 +14,8 @@ export const make: Effect.Effect<SecretProvider> = Effect.map(
       variable.test(name)
         ? Effect.mapError(environment.load(Config.redacted(name)), (error) =>
           ConfigError.isMissingDataOnly(error)
-            ? new SecretNotFound({ provider: id, name })
+            ? new SecretNotFound({ provider: id, secretName: name })
             : unavailable(id, name)("Unreadable", "the environment cannot be read"))
-        : new SecretNotFound({ provider: id, name })
+        : new SecretNotFound({ provider: id, secretName: name })
   })
 )

@@ -7,6 +7,6 @@ export const make = (values: Readonly<Record<string, Redacted.Redacted>>, id = "
   id,
   read: (name) => {
     const value = Object.hasOwn(values, name) ? values[name] : undefined
-    return value === undefined ? new SecretNotFound({ provider: id, name }) : Effect.succeed(value)
+    return value === undefined ? new SecretNotFound({ provider: id, secretName: name }) : Effect.succeed(value)
   }
 })

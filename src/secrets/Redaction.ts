@@ -112,8 +112,7 @@ const hide = (walk: SchemaWalk, ast: SchemaAST.AST, encoded: unknown): unknown =
   if (nodes.some(isSensitive) || last?._tag === "Union") return redacted
   const within = (key: string | number, value: unknown): unknown => {
     const part = partOf(last, key)
-    if (part === undefined) return value
-    return isSensitive(part.field) ? redacted : hide(walk, part.type, value)
+    return part === undefined ? value : hide(walk, part, value)
   }
   if (Array.isArray(encoded)) return encoded.map((value, index) => within(index, value))
   if (Predicate.isRecord(encoded)) {

@@ -3,10 +3,10 @@ import { Schema } from "effect"
 /** No provider has a secret of this name, or the provider says that it has none. */
 export class SecretNotFound extends Schema.TaggedError<SecretNotFound>()("SecretNotFound", {
   provider: Schema.String,
-  name: Schema.String
+  secretName: Schema.String
 }) {
   override get message(): string {
-    return `No secret ${this.provider}:${this.name}`
+    return `No secret ${this.provider}:${this.secretName}`
   }
 }
 
@@ -23,7 +23,7 @@ export class SecretNotFound extends Schema.TaggedError<SecretNotFound>()("Secret
  */
 export class SecretUnavailable extends Schema.TaggedError<SecretUnavailable>()("SecretUnavailable", {
   provider: Schema.String,
-  name: Schema.String,
+  secretName: Schema.String,
   reason: Schema.Literal(
     "UnknownProvider",
     "Unreadable",
@@ -39,7 +39,7 @@ export class SecretUnavailable extends Schema.TaggedError<SecretUnavailable>()("
   detail: Schema.String
 }) {
   override get message(): string {
-    return `Secret ${this.provider}:${this.name} is unavailable: ${this.detail}`
+    return `Secret ${this.provider}:${this.secretName} is unavailable: ${this.detail}`
   }
 }
 

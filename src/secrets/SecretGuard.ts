@@ -143,7 +143,7 @@ const makeGuard = Effect.gen(function*() {
           const release = watched.watch(`${provider}:${name}`, Redacted.value(value))
           return typeof release === "function"
             ? Effect.succeed(release)
-            : new SecretUnavailable({ provider, name, reason: release, detail: watchProblems[release] })
+            : new SecretUnavailable({ provider, secretName: name, reason: release, detail: watchProblems[release] })
         }),
         (release) => Effect.sync(release)
       )

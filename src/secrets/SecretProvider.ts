@@ -21,7 +21,7 @@ export const unavailable = (
   name: string
 ) =>
 (reason: SecretUnavailable["reason"], detail: string): SecretUnavailable =>
-  new SecretUnavailable({ provider, name, reason, detail })
+  new SecretUnavailable({ provider, secretName: name, reason, detail })
 
 /** The value within its bounds: 8 characters to 64 KiB of well-formed text without NUL. */
 export const checkValue = (provider: string, name: string, value: string): Effect.Effect<string, SecretUnavailable> => {

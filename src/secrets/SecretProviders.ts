@@ -19,12 +19,7 @@ export const of = (providers: Iterable<SecretProvider>): SecretProviders["Type"]
 export const layer = (providers: Iterable<SecretProvider>): Layer.Layer<SecretProviders> =>
   Layer.succeed(SecretProviders, of(providers))
 
-const Commands = Schema.parseJson(
-  Schema.Record({
-    key: Schema.String.pipe(Schema.pattern(/^[a-z][a-z0-9-]{0,63}$/)),
-    value: Schema.Array(Schema.String)
-  })
-)
+const Commands = Schema.parseJson(Schema.Record({ key: Schema.String, value: Schema.Array(Schema.String) }))
 
 /**
  * Environment and files, and the programs of `SMITHERS_SECRETS_COMMANDS`, a JSON object from ids to argument lists:

@@ -2,12 +2,15 @@ import { Effect, Either, ParseResult, Schema } from "effect"
 import { findFormats } from "./internal/FormatSearch.ts"
 import { InvalidSecretInput } from "./SecretError.ts"
 
-const providerBound = "must be 1–64 characters of a-z, 0-9 and -, the first a letter"
+export const providerBound = "must be 1–64 characters of a-z, 0-9 and -, the first a letter"
 const nameBound = "must be 1–1,024 characters, without control characters, not beginning with -, and no credential"
+
+/** Whether a provider may be called so. */
+export const isProviderId = (text: string): boolean => /^[a-z][a-z0-9-]{0,63}$/.test(text)
 
 /** Messages of their own: the ones of Schema quote what was given, which somebody may have taken for the place of a secret. */
 const Provider = Schema.String.pipe(
-  Schema.filter((text) => /^[a-z][a-z0-9-]{0,63}$/.test(text), { message: () => `provider ${providerBound}` }),
+  Schema.filter(isProviderId, { message: () => `provider ${providerBound}` }),
   Schema.annotations({ arbitrary: () => (fc) => fc.stringMatching(/^[a-z][a-z0-9-]{0,20}$/) })
 )
 
@@ -36,7 +39,7 @@ const parseEither = (given: string): Either.Either<SecretRef, InvalidSecretInput
   const colon = given.indexOf(":")
   const provider = given.slice(0, Math.max(colon, 0))
   const name = given.slice(colon + 1)
-  if (!Schema.is(Provider)(provider)) {
+  if (!isProviderId(provider)) {
     return Either.left(new InvalidSecretInput({ field: "provider", bound: `${providerBound}, followed by a colon` }))
   }
   return isName(name)

@@ -55,26 +55,17 @@ export class SchemaWalk {
   }
 }
 
-/** What a schema says of one member or element. */
-export interface Part {
-  readonly type: SchemaAST.AST
-  /** The property or element itself, which has annotations of its own. */
-  readonly field: SchemaAST.Annotated
-}
-
-/** Of the node that gives a value its structure: the part under this key or index. */
-export const partOf = (ast: SchemaAST.AST | undefined, key: string | number): Part | undefined => {
-  if (ast?._tag === "TypeLiteral") {
-    const property = ast.propertySignatures.find(({ name }) => name === key)
-    if (property !== undefined) return { type: property.type, field: property }
-    const index = ast.indexSignatures.find(({ parameter }) => accepts(parameter, key))
-    return index && { type: index.type, field: { annotations: {} } }
+/** Of the node that gives a value its structure: the schema of the part under this key or index. */
+export const partOf = (ast: SchemaAST.AST | undefined, key: string | number): SchemaAST.AST | undefined => {
+  switch (ast?._tag) {
+    case "TypeLiteral":
+      return (ast.propertySignatures.find(({ name }) => name === key) ??
+        ast.indexSignatures.find(({ parameter }) => accepts(parameter, key)))?.type
+    case "TupleType":
+      return typeof key === "number" ? (ast.elements[key] ?? ast.rest[0])?.type : undefined
+    default:
+      return undefined
   }
-  if (ast?._tag === "TupleType" && typeof key === "number") {
-    const element = ast.elements[key] ?? ast.rest[0]
-    return element && { type: element.type, field: element }
-  }
-  return undefined
 }
 
 /** The member or element of a value under this key or index. */

@@ -22,7 +22,7 @@ export const readSecretFile = (
       try: () => open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY),
       catch: (cause) =>
         ["ENOENT", "ENOTDIR"].includes(codeOf(cause))
-          ? new SecretNotFound({ provider, name: path })
+          ? new SecretNotFound({ provider, secretName: path })
           : fail("Unreadable", `the file cannot be opened (${codeOf(cause)})`)
     }),
     (file) =>
