@@ -47,6 +47,9 @@ const isPlain = (value: object): boolean => {
   return prototype === Object.prototype || prototype === null
 }
 
+/** How Effect notes on an error the span that it was raised in: not as a property of its own. */
+const spanNote = Symbol.for("effect/SpanAnnotation")
+
 /** The same error if nothing in it is redacted; else one of the same class, with the same symbols, and redacted text. */
 const redactError = (error: Error, clean: (text: string) => string, depth: number): Error => {
   const parts = new Map(
@@ -61,6 +64,7 @@ const redactError = (error: Error, clean: (text: string) => string, depth: numbe
     const enumerable = Object.getOwnPropertyDescriptor(error, key)?.enumerable === true
     Object.defineProperty(copy, key, { value: part.clean, enumerable, writable: true, configurable: true })
   }
+  if (spanNote in error) Object.defineProperty(copy, spanNote, { value: Reflect.get(error, spanNote) })
   return copy
 }
 
@@ -124,3 +128,5 @@ const hide = (walk: SchemaWalk, ast: SchemaAST.AST, encoded: unknown): unknown =
 /** An encoded value without what its schema marks as `sensitive`, or decodes to `Redacted`. */
 export const redactSensitive = (schema: Schema.Schema.All, encoded: unknown): unknown =>
   hide(new SchemaWalk(), schema.ast, encoded)
+
+export { sensitive } from "../model/index.ts"
