@@ -67,7 +67,7 @@ export const request = (
       )
     }
     const hash = payloadSha256(payloadJson)
-    const { approvals, journal } = run.services
+    const { approvals } = run.services
     const shownHash = Effect.map(
       Effect.orDie(approvals.find(run.runId, options.id, iteration)),
       Option.map((asked) => asked.payloadSha256)
@@ -80,8 +80,8 @@ export const request = (
       kind: "approval",
       label: options.title,
       wait: "approval",
-      opening: (atMs) => [
-        approvals.request({
+      opening: (atMs) => ({
+        units: [approvals.request({
           runId: run.runId,
           workflow: run.workflow.name,
           nodeId: options.id,
@@ -95,16 +95,16 @@ export const request = (
           allowedScopes: options.allowedScopes ?? [],
           allowedUsers: options.allowedUsers ?? [],
           requestedAtMs: atMs
-        }),
-        journal.append({
+        })],
+        events: [{
           runId: run.runId,
           type: "ApprovalRequested",
           timestampMs: atMs,
           nodeId: options.id,
           iteration,
           data: { title: options.title, payloadSha256: hash }
-        })
-      ],
+        }]
+      }),
       withdrawal: [approvals.cancel(run.runId, options.id, iteration)]
       // A changed payload is asked anew; nobody has decided on it.
     }, changed ? undefined : stored)

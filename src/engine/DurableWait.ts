@@ -2,7 +2,7 @@ import { Clock, Context, Effect } from "effect"
 import type { RunStore } from "../journal/index.ts"
 import { nodeKey, type NodeKind, type NodeState, type RunEventType } from "../model/index.ts"
 import type { Write } from "../persistence/index.ts"
-import type { ActiveRun, WaitKind } from "./internal/ActiveRun.ts"
+import type { ActiveRun, Entry, WaitKind } from "./internal/ActiveRun.ts"
 import { CurrentGroup } from "./Step.ts"
 
 /** A node that waits for something from outside of the run's body. */
@@ -13,7 +13,7 @@ interface DurableWait {
   readonly label: string | null
   readonly wait: Exclude<WaitKind, "pause">
   /** What else commits together with the node's start to wait. */
-  readonly opening: (atMs: number) => ReadonlyArray<Write.Write<unknown>>
+  readonly opening?: (atMs: number) => Entry
   /** What takes it back when the body gives the wait up; a wait without it stays open for its result. */
   readonly withdrawal?: ReadonlyArray<Write.Write<unknown>>
 }
@@ -35,41 +35,39 @@ export const awaitNode = (
 ): Effect.Effect<RunStore.StoredNode> => {
   if (stored?.state === "finished") return Effect.succeed(stored)
   const { event, state } = states[options.wait]
-  const { journal, runs } = run.services
+  const { runs } = run.services
   const { iteration, nodeId } = options
   const open = Effect.flatMap(
     Clock.currentTimeMillis,
     (now) =>
-      Effect.withFiberRuntime<void, RunStore.NodeCompleted>((fiber) =>
-        run.commit([
-          runs.openNode({
-            runId: run.runId,
-            nodeId,
-            iteration,
-            ordinal: run.nextOrdinal,
-            kind: options.kind,
-            label: options.label,
-            parentNodeId: Context.get(fiber.currentContext, CurrentGroup),
-            state,
-            attempt: 1,
-            outputJson: null,
-            error: null,
-            startedAtMs: now,
-            finishedAtMs: null,
-            updatedAtMs: now
-          }),
-          ...options.opening(now),
-          journal.append({ runId: run.runId, type: event, timestampMs: now, nodeId, iteration })
-        ], now)
-      )
+      Effect.withFiberRuntime<void, RunStore.NodeCompleted>((fiber) => {
+        const also = options.opening?.(now)
+        const waits = { runId: run.runId, type: event, timestampMs: now, nodeId, iteration }
+        const node = runs.openNode({
+          runId: run.runId,
+          nodeId,
+          iteration,
+          ordinal: run.nextOrdinal,
+          kind: options.kind,
+          label: options.label,
+          parentNodeId: Context.get(fiber.currentContext, CurrentGroup),
+          state,
+          attempt: 1,
+          outputJson: null,
+          error: null,
+          startedAtMs: now,
+          finishedAtMs: null,
+          updatedAtMs: now
+        })
+        return run.commit({ units: [node, ...also?.units ?? []], events: [...also?.events ?? [], waits] }, now)
+      })
   )
   const giveUp = Effect.flatMap(Clock.currentTimeMillis, (now) => {
     run.stored.delete(nodeKey(nodeId, iteration))
-    return run.commit([
-      runs.withdrawNode(run.runId, nodeId, iteration, now),
-      ...options.withdrawal ?? [],
-      journal.append({ runId: run.runId, type: "NodeCancelled", timestampMs: now, nodeId, iteration })
-    ], now)
+    return run.commit({
+      units: [runs.withdrawNode(run.runId, nodeId, iteration, now), ...options.withdrawal ?? []],
+      events: [{ runId: run.runId, type: "NodeCancelled", timestampMs: now, nodeId, iteration }]
+    }, now)
   })
   const waited = run.wait(
     nodeId,

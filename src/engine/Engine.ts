@@ -254,7 +254,6 @@ const make = Effect.gen(function*() {
 
   const blockedBy = (run: Run): Effect.Effect<Blocked | null, PersistenceError> =>
     Effect.gen(function*() {
-      if (!run.status.startsWith("waiting-")) return null
       const waiting = Option.getOrUndefined(yield* runs.waitingNode(run.runId))
       if (waiting === undefined) return null
       const { nodeId, state, updatedAtMs } = waiting
@@ -264,11 +263,11 @@ const make = Effect.gen(function*() {
       return { kind: "timer", nodeId, wakeAtMs: timer?.firesAtMs ?? updatedAtMs }
     })
 
-  const view = (runId: string) =>
-    Effect.gen(function*() {
-      const run = yield* runs.get(runId)
-      return { run, summary: yield* runs.summary(runId), blocked: yield* blockedBy(run) }
-    })
+  const view = (runId: string): Effect.Effect<RunView, RunStore.RunNotFound | PersistenceError> =>
+    Effect.flatMap(runs.inspect(runId), ({ run, summary }) =>
+      run.status.startsWith("waiting-")
+        ? Effect.map(blockedBy(run), (blocked) => ({ run, summary, blocked }))
+        : Effect.succeed({ run, summary, blocked: null }))
 
   const refuseEnded = (run: Run) =>
     terminalStatuses.has(run.status)

@@ -3,6 +3,7 @@ import {
   Cause,
   Clock,
   Context,
+  DefaultServices,
   Deferred,
   Effect,
   Either,
@@ -14,8 +15,7 @@ import {
   Layer,
   Option,
   Schema,
-  Scope,
-  Supervisor
+  Scope
 } from "effect"
 import { randomUUID } from "node:crypto"
 import { Journal, RunStore } from "../journal/index.ts"
@@ -138,11 +138,9 @@ const make = Effect.gen(function*() {
   const missing = new Set<string>()
   const fork = yield* FiberSet.makeRuntime<never>()
   const surroundings = yield* Effect.context<never>()
+  const surroundingServices = yield* FiberRef.get(DefaultServices.currentServices)
   const clock = yield* Effect.clock
   let closing = false
-
-  const event = (runId: string, type: RunEventType, timestampMs: number, data?: Readonly<Record<string, unknown>>) =>
-    journal.append({ runId, type, timestampMs, ...(data === undefined ? {} : { data }) })
 
   const definition = (workflow: string) =>
     Effect.suspend(() => {
@@ -150,46 +148,63 @@ const make = Effect.gen(function*() {
       return found === undefined ? new WorkflowNotFound({ workflow }) : Effect.succeed(found)
     })
 
+  const told = (
+    runId: string,
+    type: RunEventType,
+    timestampMs: number,
+    data?: Readonly<Record<string, unknown>>
+  ): Journal.NewEvent => data === undefined ? { runId, type, timestampMs } : { runId, type, timestampMs, data }
+
+  const event = (runId: string, type: RunEventType, atMs: number, data?: Readonly<Record<string, unknown>>) =>
+    journal.append(told(runId, type, atMs, data))
+
   /** `leftOpen` says that waits may be open that nobody will wait for any more. */
-  const ending = (runId: string, end: Ending, atMs: number, leftOpen: boolean): ReadonlyArray<Write.Write<unknown>> => {
+  const ending = (runId: string, end: Ending, atMs: number, leftOpen: boolean): {
+    readonly units: ReadonlyArray<Write.Write<unknown>>
+    readonly events: readonly [Journal.NewEvent, ...Array<Journal.NewEvent>]
+  } => {
     const done = { finishedAtMs: atMs, ownerId: null }
     const withdrawn = leftOpen
       ? [runs.cancelNodes(runId, atMs), approvals.cancelAll(runId), timers.cancelAll(runId)]
       : []
     switch (end._tag) {
       case "Finished":
-        return [
-          ...withdrawn,
-          runs.setStatus(runId, "finished", {
-            ...done,
-            ...(end.outputJson !== null && { outputJson: end.outputJson })
-          }),
-          event(runId, "RunFinished", atMs)
-        ]
+        return {
+          units: [
+            ...withdrawn,
+            runs.setStatus(runId, "finished", {
+              ...done,
+              ...(end.outputJson !== null && { outputJson: end.outputJson })
+            })
+          ],
+          events: [told(runId, "RunFinished", atMs)]
+        }
       case "Failed":
-        return [
-          ...withdrawn,
-          runs.setStatus(runId, "failed", { ...done, error: end.error }),
-          event(runId, "RunFailed", atMs, { error: { name: end.error.name, message: end.error.message } })
-        ]
-      case "Cancelled":
-        return [
-          ...withdrawn,
-          ...(end.acknowledged ? [event(runId, "RunCancelAcknowledged", atMs)] : [runs.bumpEpoch(runId)]),
-          runs.setStatus(runId, "cancelled", done),
-          event(runId, "RunCancelled", atMs, { abandoned: !end.acknowledged })
-        ]
+        return {
+          units: [...withdrawn, runs.setStatus(runId, "failed", { ...done, error: end.error })],
+          events: [told(runId, "RunFailed", atMs, { error: { name: end.error.name, message: end.error.message } })]
+        }
+      case "Cancelled": {
+        const cancelled = told(runId, "RunCancelled", atMs, { abandoned: !end.acknowledged })
+        return {
+          units: [
+            ...withdrawn,
+            ...(end.acknowledged ? [] : [runs.bumpEpoch(runId)]),
+            runs.setStatus(runId, "cancelled", done)
+          ],
+          events: end.acknowledged ? [told(runId, "RunCancelAcknowledged", atMs), cancelled] : [cancelled]
+        }
+      }
     }
   }
 
   /** Commits an end under the run's fence, then tells a parent that waits for it. */
-  const end = (run: ActiveRun, how: Ending) =>
-    Effect.gen(function*() {
-      const now = yield* Clock.currentTimeMillis
-      const leftOpen = run.hasWaited || how._tag === "Cancelled"
+  const end = (run: ActiveRun, how: Ending): Effect.Effect<void, PersistenceError | RunStore.StaleEpoch> =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      const { events, units } = ending(run.runId, how, now, run.hasWaited || how._tag === "Cancelled")
       run.close()
-      yield* persistence.write(Write.all([runs.fence(run.runId, run.epoch), ...ending(run.runId, how, now, leftOpen)]))
-      if (run.parentRunId !== null) yield* childEnded(run.runId, run.parentRunId)
+      const ended = persistence.write(Write.discard([journal.appendUnder(run.epoch, events), ...units]))
+      return run.parentRunId === null ? ended : Effect.zipRight(ended, childEnded(run.runId, run.parentRunId))
     })
 
   /** The parent reads the child's row; this only wakes it. Repeated when the parent is taken up. */
@@ -272,33 +287,36 @@ const make = Effect.gen(function*() {
     run: ActiveRun,
     exit: Exit.Exit<unknown, unknown> | undefined
   ): Effect.Effect<void, PersistenceError | RunStore.StaleEpoch> =>
-    Effect.gen(function*() {
+    Effect.suspend(() => {
       const stop = run.stop
-      if (stop?._tag === "Lost") {
-        return yield* Effect.logWarning(`Run ${run.runId} is given up by this process: ${stop.cause.message}`)
-      }
       // A body that came to its end although it was asked to stop has come to its end.
-      if (stop === undefined || (exit !== undefined && Exit.isSuccess(exit))) {
+      if (stop?._tag !== "Lost" && (stop === undefined || (exit !== undefined && Exit.isSuccess(exit)))) {
         const ended = exit ?? Exit.void
-        yield* Scope.close(run.scope, ended)
-        return yield* end(run, yield* outcome(run, ended))
+        return Effect.flatMap(
+          Effect.zipRight(Scope.close(run.scope, ended), outcome(run, ended)),
+          (how) => end(run, how)
+        )
       }
       switch (stop._tag) {
+        case "Lost":
+          return Effect.logWarning(`Run ${run.runId} is given up by this process: ${stop.cause.message}`)
         case "Cancel":
-          yield* Scope.close(run.scope, exit ?? Exit.interrupt(FiberId.none))
-          return yield* end(run, { _tag: "Cancelled", acknowledged: exit !== undefined })
+          return Effect.zipRight(
+            Scope.close(run.scope, exit ?? Exit.interrupt(FiberId.none)),
+            end(run, { _tag: "Cancelled", acknowledged: exit !== undefined })
+          )
         case "Park":
         case "Pause":
-          return yield* park(run)
+          return park(run)
         case "Diverged":
-          return yield* hold(
+          return hold(
             run.runId,
             run.epoch,
             { kind: "diverged", reason: stop.reason, nodeId: stop.nodeId },
             "ReplayDiverged"
           )
         case "Shutdown":
-          return
+          return Effect.void
       }
     })
 
@@ -307,14 +325,19 @@ const make = Effect.gen(function*() {
     Effect.suspend(() => {
       if (run.settling) return Effect.void
       run.settling = true
-      return settle(run, exit).pipe(
-        Effect.catchAll((cause) => Effect.logWarning(`Run ${run.runId} is given up by this process: ${cause.message}`)),
-        Effect.catchAllDefect((defect) => Effect.logError(`Run ${run.runId}: the engine failed`, Cause.die(defect))),
-        Effect.ensuring(Effect.suspend(() => {
+      return Effect.flatMap(
+        Effect.catchAllCause(settle(run, exit), (cause) => {
+          const refused = Cause.failureOption(cause)
+          return Option.isSome(refused)
+            ? Effect.logWarning(`Run ${run.runId} is given up by this process: ${refused.value.message}`)
+            : Effect.logError(`Run ${run.runId}: the engine failed`, cause)
+        }),
+        () => {
           run.close()
           if (active.get(run.runId) === run) active.delete(run.runId)
-          return run.again && !closing ? Effect.sync(() => resumeLater(run.runId)) : Effect.void
-        }))
+          if (run.again) resumeLater(run.runId)
+          return Effect.void
+        }
       )
     })
 
@@ -340,42 +363,48 @@ const make = Effect.gen(function*() {
     fork(parkWhenQuiet(run))
   }
 
-  /** The body and the record of its end are one fiber, which only the body's part of can be interrupted. */
+  /**
+   * The body and the record of its end are one fiber, which only the body's part of can be interrupted. It has the services
+   * of this layer: nothing of whoever starts a run, be it a request or a parent's body, is part of it.
+   */
   const begin = (run: ActiveRun, { execute }: Definition, payload: object) =>
     Effect.suspend(() => {
       active.set(run.runId, run)
       // It is `running` in the journal: the next process takes it up.
-      if (closing) return Effect.succeed(undefined)
-      const context = Context.add(
-        Context.make(WorkflowEngine.WorkflowInstance, run),
-        WorkflowEngine.WorkflowEngine,
-        engine
-      )
-      // @effect-diagnostics-next-line anyUnknownInErrorContext:off -- the body of any workflow; its schema encodes its error
-      return Effect.suspend(() => execute(payload, run.runId)).pipe(
-        Effect.scoped,
-        Effect.provide(context),
-        Effect.withClock(run.clockOver(clock)),
-        Effect.interruptible,
-        Effect.exit,
-        Effect.flatMap((exit) => conclude(run, exit)),
-        Effect.uninterruptible,
-        Effect.forkDaemon,
-        Effect.supervised(run.branches),
-        // Nothing of whoever starts a run, be it a request or a parent's body, is part of it.
-        Effect.locally(FiberRef.currentSupervisor, Supervisor.none),
-        Effect.locally(FiberRef.currentContext, surroundings)
-      )
-    }).pipe(Effect.map((body) => {
-      run.body = body
-      if (run.stop !== undefined) body?.unsafeInterruptAsFork(FiberId.none)
-    }))
+      if (closing) return Effect.void
+      return Effect.flatMap(Scope.make(), (scope) => {
+        const ownContext = Context.make(WorkflowEngine.WorkflowInstance, run).pipe(
+          Context.add(WorkflowEngine.WorkflowEngine, engine),
+          Context.add(Scope.Scope, scope)
+        )
+        const ownServices = Context.add(surroundingServices, Clock.Clock, run.clockOver(clock))
+        // @effect-diagnostics-next-line anyUnknownInErrorContext:off -- the body of any workflow; its schema encodes its error
+        const body = Effect.exit(Effect.interruptible(Effect.suspend(() => execute(payload, run.runId))))
+        const whole = Effect.flatMap(body, (exit) =>
+          Effect.flatMap(
+            Effect.exit(Scope.close(scope, exit)),
+            (closed) => conclude(run, Exit.zipLeft(exit, closed))
+          ))
+        return Effect.uninterruptible(whole).pipe(
+          Effect.mapInputContext((_: Context.Context<never>) => Context.merge(surroundings, ownContext)),
+          Effect.forkDaemon,
+          Effect.locally(FiberRef.currentSupervisor, run.branches),
+          Effect.locally(DefaultServices.currentServices, ownServices),
+          Effect.map((fiber) => {
+            run.body = fiber
+            if (run.stop !== undefined) fiber.unsafeInterruptAsFork(FiberId.none)
+          })
+        )
+      })
+    })
 
   /** A run is registered before the journal says so: whoever finds it there and wants something of it finds it here. */
-  const launch = (request: Launch, definition: Definition) =>
-    Effect.gen(function*() {
-      const { createdAtMs, parentRunId, runId } = request
-      const scope = yield* Scope.make()
+  const launch = (
+    request: Launch,
+    definition: Definition
+  ): Effect.Effect<void, RunStore.RunExists | PersistenceError> =>
+    Effect.uninterruptible(Effect.flatMap(Scope.make(), (scope) => {
+      const { createdAtMs, parentRunId, runId, workflow } = request
       const run = new ActiveRun({
         runId,
         parentRunId,
@@ -386,12 +415,15 @@ const make = Effect.gen(function*() {
         lookAt
       })
       if (!active.has(runId)) active.set(runId, run)
-      yield* persistence.write(Write.all([
+      const recorded = persistence.write(Write.discard([
         runs.insert({ ...request, ownerId }),
-        event(runId, "RunStarted", createdAtMs, { workflow: request.workflow })
-      ])).pipe(Effect.onError(() => unregister(run)))
-      yield* begin(run, definition, request.payload)
-    }).pipe(Effect.uninterruptible)
+        event(runId, "RunStarted", createdAtMs, { workflow })
+      ]))
+      return Effect.zipRight(
+        Effect.onError(recorded, () => unregister(run)),
+        begin(run, definition, request.payload)
+      )
+    }))
 
   const unregister = (run: ActiveRun) =>
     Effect.sync(() => {
@@ -402,10 +434,12 @@ const make = Effect.gen(function*() {
   const endCancelled = (runId: string) =>
     Effect.gen(function*() {
       const now = yield* Clock.currentTimeMillis
+      const last = ending(runId, { _tag: "Cancelled", acknowledged: true }, now, true)
       yield* persistence.write(Write.all([
         runs.unended(runId),
         runs.bumpEpoch(runId),
-        ...ending(runId, { _tag: "Cancelled", acknowledged: true }, now, true)
+        ...last.units,
+        ...last.events.map(journal.append)
       ]))
       const run = yield* runs.find(runId)
       if (Option.isSome(run) && run.value.parentRunId !== null) yield* childEnded(runId, run.value.parentRunId)
@@ -492,26 +526,20 @@ const make = Effect.gen(function*() {
   })
 
   const awaitEnd = (runId: string): Effect.Effect<Run, RunStore.RunNotFound | PersistenceError> =>
-    Effect.gen(function*() {
-      const ended = yield* Deferred.make<void>()
+    Effect.suspend(() => {
+      const ended = Deferred.unsafeMake<void>(FiberId.none)
       const waiting = ends.get(runId) ?? new Set()
       ends.set(runId, waiting.add(ended))
       const forget = Effect.sync(() => {
         waiting.delete(ended)
         if (waiting.size === 0 && ends.get(runId) === waiting) ends.delete(runId)
       })
-      return yield* Effect.ensuring(
-        Effect.gen(function*() {
-          const executing = active.get(runId)
-          if (executing?.body === undefined || executing.settling) {
-            const run = yield* runs.get(runId)
-            if (terminalStatuses.has(run.status)) return run
-          }
-          yield* Deferred.await(ended)
-          return yield* runs.get(runId)
-        }),
-        forget
-      )
+      const executing = active.get(runId)
+      const whenEnded = Effect.zipRight(Deferred.await(ended), runs.get(runId))
+      const answer = executing?.body !== undefined && !executing.settling
+        ? whenEnded
+        : Effect.flatMap(runs.get(runId), (run) => terminalStatuses.has(run.status) ? Effect.succeed(run) : whenEnded)
+      return Effect.ensuring(answer, forget)
     })
 
   /** The result of an ended run as its workflow's schemas say. */

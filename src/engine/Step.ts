@@ -50,8 +50,8 @@ export const group = <A, E, R>(
     const inside = Effect.provideService(body, CurrentGroup, id)
     if (stored?.state === "finished") return yield* inside
     const startedAtMs = stored?.startedAtMs ?? (yield* Clock.currentTimeMillis)
-    const mark = (state: "in-progress" | "finished" | "failed" | "cancelled", type: RunEventType, atMs: number) => [
-      active.services.runs.putNode({
+    const mark = (state: "in-progress" | "finished" | "failed" | "cancelled", type: RunEventType, atMs: number) => ({
+      units: [active.services.runs.putNode({
         runId: active.runId,
         nodeId: id,
         iteration,
@@ -66,9 +66,9 @@ export const group = <A, E, R>(
         startedAtMs,
         finishedAtMs: state === "in-progress" ? null : atMs,
         updatedAtMs: atMs
-      }),
-      active.services.journal.append({ runId: active.runId, type, timestampMs: atMs, nodeId: id, iteration })
-    ]
+      })],
+      events: [{ runId: active.runId, type, timestampMs: atMs, nodeId: id, iteration }]
+    })
     if (stored?.state !== "in-progress") yield* active.submit(() => mark("in-progress", "NodeStarted", startedAtMs))
     return yield* Effect.onExit(inside, (exit) => {
       const interrupted = Exit.isFailure(exit) && Cause.isInterruptedOnly(exit.cause)

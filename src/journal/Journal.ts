@@ -3,7 +3,7 @@ import { Chunk, Context, Effect, Layer, Option, Schema, type Scope, Stream } fro
 import { Bounds, type NodeState, RunEvent, type RunEventType } from "../model/index.ts"
 import { Persistence, PersistenceError, Write } from "../persistence/index.ts"
 import { migrations } from "./migrations.ts"
-import { RunNotFound } from "./RunError.ts"
+import { RunNotFound, StaleEpoch } from "./RunError.ts"
 
 /** An entry to append; the journal numbers it when it commits. */
 export interface NewEvent {
@@ -41,6 +41,11 @@ export class Journal extends Context.Tag("smithers-orchestrator/journal/Journal"
   {
     /** Appends as part of a unit; live readers see the event after the commit, in commit order. */
     readonly append: (event: NewEvent) => Write.Write<RunEvent>
+    /** Appends some events of one run, at least one, under its fence: fails `StaleEpoch` unless it is owned under the epoch. */
+    readonly appendUnder: (
+      epoch: number,
+      events: readonly [NewEvent, ...Array<NewEvent>]
+    ) => Write.Write<ReadonlyArray<RunEvent>, StaleEpoch>
     /** Stores the node tree as of now, so that a frame near here loads without the whole log. */
     readonly keyframe: (runId: string, atMs: number) => Write.Write<number>
     /** Up to `limit` (at most `Bounds.pageRows`) events with a greater `seq`, ascending. */
@@ -71,12 +76,20 @@ const noDataText = "{}"
 
 const EventRow = Schema.Struct({ ...RunEvent.fields, data: Data })
 
-const appendText = `INSERT INTO _smithers_events
+const lastText = "SELECT seq, frame_no FROM _smithers_events WHERE run_id = ? ORDER BY seq DESC LIMIT 1"
+
+/** No row unless the run is owned under the epoch. */
+const fencedLastText = `SELECT last.seq, last.frame_no FROM _smithers_runs AS run
+  LEFT JOIN _smithers_events AS last ON last.run_id = run.run_id
+    AND last.seq = (SELECT MAX(seq) FROM _smithers_events WHERE run_id = run.run_id)
+  WHERE run.run_id = ? AND run.epoch = ?`
+
+const appendTexts: Array<string> = []
+/** Plain values: numbering in SQL (a SELECT of the same table, RETURNING) costs two temporary tables an event. */
+const appendText = (count: number): string =>
+  appendTexts[count] ??= `INSERT INTO _smithers_events
     (run_id, seq, frame_no, type, node_id, iteration, attempt, data_json, timestamp_ms)
-  SELECT ?, COALESCE(last.seq, 0) + 1, COALESCE(last.frame_no, 0) + ?, ?, ?, ?, ?, ?, ?
-  FROM (SELECT 1) LEFT JOIN
-    (SELECT seq, frame_no FROM _smithers_events WHERE run_id = ? ORDER BY seq DESC LIMIT 1) AS last ON 1 = 1
-  RETURNING seq, frame_no`
+  VALUES ${Array.from({ length: count }, () => "(?, ?, ?, ?, ?, ?, ?, ?, ?)").join(", ")}`
 
 const keyframeText = `INSERT INTO _smithers_frames (run_id, frame_no, seq, created_at_ms, tree_json)
   SELECT last.run_id, last.frame_no, last.seq, ?,
@@ -116,31 +129,58 @@ const make = Effect.gen(function*() {
     }
   }
 
-  const append = (event: NewEvent): Write.Write<RunEvent> =>
-    Write.rows(appendText, [
-      event.runId,
-      transitions.has(event.type) ? 1 : 0,
-      event.type,
-      event.nodeId ?? null,
-      event.iteration ?? null,
-      event.attempt ?? null,
-      event.data === undefined ? noDataText : encodeData(event.data),
-      event.timestampMs,
-      event.runId
-    ]).pipe(
-      Write.map((rows): RunEvent => ({
-        runId: event.runId as RunEvent["runId"],
-        seq: rows[0]!["seq"] as number,
-        frameNo: rows[0]!["frame_no"] as number,
-        type: event.type,
-        nodeId: event.nodeId ?? null,
-        iteration: event.iteration ?? null,
-        attempt: event.attempt ?? null,
-        data: event.data ?? noData,
-        timestampMs: event.timestampMs
-      })),
-      Write.tapCommitted(publish)
+  /** Numbers the events from the last one on, in the transaction that appends them. */
+  const after = (row: Write.Row | undefined, events: ReadonlyArray<NewEvent>): ReadonlyArray<RunEvent> => {
+    let seq = (row?.["seq"] ?? 0) as number
+    let frameNo = (row?.["frame_no"] ?? 0) as number
+    return events.map((event): RunEvent => ({
+      // A run's id is checked where the run is made.
+      runId: event.runId as RunEvent["runId"],
+      seq: ++seq,
+      frameNo: transitions.has(event.type) ? ++frameNo : frameNo,
+      type: event.type,
+      nodeId: event.nodeId ?? null,
+      iteration: event.iteration ?? null,
+      attempt: event.attempt ?? null,
+      data: event.data ?? noData,
+      timestampMs: event.timestampMs
+    }))
+  }
+
+  const numbered = <E>(
+    last: Write.Write<Write.Row | undefined, E>,
+    events: ReadonlyArray<NewEvent>
+  ): Write.Write<ReadonlyArray<RunEvent>, E> => {
+    // Here, so that data which JSON does not know is the caller's defect and nothing of a transaction.
+    const texts = events.map(({ data }) => data === undefined ? noDataText : encodeData(data))
+    return last.pipe(
+      Write.map((row) => after(row, events)),
+      Write.next(appendText(events.length), (appended) => {
+        const params: Array<Write.SqlValue> = []
+        for (let i = 0; i < appended.length; i++) {
+          const { attempt, frameNo, iteration, nodeId, runId, seq, timestampMs, type } = appended[i]!
+          params.push(runId, seq, frameNo, type, nodeId, iteration, attempt, texts[i]!, timestampMs)
+        }
+        return params
+      }),
+      Write.tapCommitted((appended) => {
+        for (const event of appended) publish(event)
+      })
     )
+  }
+
+  const firstRow = Write.map((rows: ReadonlyArray<Write.Row>) => rows[0])
+
+  const append = (event: NewEvent): Write.Write<RunEvent> =>
+    numbered(firstRow(Write.rows(lastText, [event.runId])), [event]).pipe(Write.map(([appended]) => appended!))
+
+  const appendUnder = (epoch: number, events: readonly [NewEvent, ...Array<NewEvent>]) => {
+    const { runId } = events[0]
+    return numbered(
+      Write.guard(fencedLastText, [runId, epoch], () => new StaleEpoch({ runId, epoch })),
+      events
+    )
+  }
 
   const selectPage = SqlSchema.findAll({
     Request: Schema.Struct({ runId: Schema.String, afterSeq: Schema.Int, limit: Schema.Int }),
@@ -221,6 +261,7 @@ const make = Effect.gen(function*() {
 
   return Journal.of({
     append,
+    appendUnder,
     keyframe: (runId, atMs) => Write.run(keyframeText, [atMs, runId]),
     page,
     lastSeq: (runId) => Effect.map(last(runId), ({ seq }) => seq ?? 0),

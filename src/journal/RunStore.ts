@@ -13,6 +13,7 @@ import {
 import { Persistence, PersistenceError, Write } from "../persistence/index.ts"
 import {
   AttemptRow,
+  decodeSummary,
   encodeActor,
   encodeFailure,
   encodeHold,
@@ -20,6 +21,7 @@ import {
   findByKeyText,
   findText,
   insertText,
+  inspectText,
   nodeColumns,
   nodeParams,
   NodeRow,
@@ -39,6 +41,12 @@ import type { AttemptRecord, Claim, NewRun, NodeRecord, RunFilter, StoredNode, W
 
 export { NodeCompleted, RunChanged, RunExists, RunNotFound, StaleEpoch } from "./RunError.ts"
 export type { AttemptRecord, Claim, NewRun, NodeRecord, RunFilter, StoredNode, WaitingNode } from "./RunRecords.ts"
+
+/** A run, and how many of its nodes are in which state. */
+interface Inspected {
+  readonly run: Run
+  readonly summary: Readonly<Record<string, number>>
+}
 
 /**
  * Rows of runs, nodes and attempts. Changes are units for the caller to join with the events that tell of them;
@@ -100,7 +108,7 @@ export class RunStore extends Context.Tag("smithers-orchestrator/journal/RunStor
     /** What this process owns is free, and being stopped in good order does not count against it. */
     readonly releaseOwner: (ownerId: string) => Write.Write<number>
     readonly touchOwned: (ownerId: string, atMs: number) => Write.Write<number>
-    /** Recorded when an attempt ends; one that executes is known by its node's row. */
+    /** Recorded when an attempt ends without a result; one that executes or finished is known by its node's row. */
     readonly putAttempt: (attempt: AttemptRecord) => Write.Write<unknown>
     readonly heartbeat: (
       attempt: Pick<AttemptRecord, "runId" | "nodeId" | "iteration" | "attempt" | "startedAtMs">,
@@ -123,6 +131,8 @@ export class RunStore extends Context.Tag("smithers-orchestrator/journal/RunStor
     readonly summary: (
       runId: string
     ) => Effect.Effect<Readonly<Record<string, number>>, PersistenceError>
+    /** A run and its summary as of one moment. */
+    readonly inspect: (runId: string) => Effect.Effect<Inspected, RunNotFound | PersistenceError>
     /** A node that the run waits for, people before events before time, and when its timer fires. */
     readonly waitingNode: (runId: string) => Effect.Effect<Option.Option<WaitingNode>, PersistenceError>
     readonly nodes: (runId: string) => Effect.Effect<ReadonlyArray<Node>, PersistenceError>
@@ -170,7 +180,16 @@ const make = Effect.gen(function*() {
     execute: (runId) =>
       sql`SELECT run_id AS "runId", node_id AS "nodeId", iteration, attempt, state, error_json AS error,
           started_at_ms AS "startedAtMs", finished_at_ms AS "finishedAtMs", heartbeat_at_ms AS "heartbeatAtMs"
-        FROM _smithers_attempts WHERE run_id = ${runId} ORDER BY started_at_ms, node_id, iteration, attempt`
+        FROM (
+          SELECT run_id, node_id, iteration, attempt, state, error_json, started_at_ms, finished_at_ms, heartbeat_at_ms
+            FROM _smithers_attempts WHERE run_id = ${runId}
+          UNION ALL
+          SELECT run_id, node_id, iteration, attempt, state, NULL, started_at_ms, finished_at_ms, NULL
+            FROM _smithers_nodes AS n
+            WHERE run_id = ${runId} AND state = 'finished' AND kind IN ('task', 'activity') AND NOT EXISTS (
+              SELECT 1 FROM _smithers_attempts AS a WHERE a.run_id = n.run_id AND a.node_id = n.node_id
+                AND a.iteration = n.iteration AND a.attempt = n.attempt)
+        ) AS known ORDER BY started_at_ms, node_id, iteration, attempt`
   })
   const selectStored = SqlSchema.findAll({
     Request: Schema.String,
@@ -371,12 +390,16 @@ const make = Effect.gen(function*() {
         Effect.map((rows) => rows.map(({ runId }) => runId)),
         PersistenceError.refail("RunStore.idsByStatus")
       ),
-    summary: (runId) =>
-      Effect.map(persistence.read(summaryText, [runId]), (rows) => {
-        const summary: Record<string, number> = {}
-        for (const { count, state } of rows) summary[state as string] = count as number
-        return summary
-      }),
+    summary: (runId) => Effect.map(persistence.read(summaryText, [runId]), ([row]) => decodeSummary(row?.["summary"])),
+    inspect: (runId) =>
+      Effect.flatMap(
+        persistence.read(inspectText, [runId, runId]),
+        ([row]): Effect.Effect<Inspected, RunNotFound | PersistenceError> => {
+          if (row === undefined) return new RunNotFound({ runId })
+          const { summary, ...columns } = row
+          return Effect.map(runOf(columns), (run) => ({ run, summary: decodeSummary(summary) }))
+        }
+      ),
     waitingNode: (runId) =>
       // The columns are those of WaitingNode, and their CHECKs hold what its types say.
       Effect.map(persistence.read(waitingText, [runId]), ([row]) =>

@@ -84,19 +84,19 @@ const make = Effect.gen(function*() {
   )
   if (exists) yield* checkOwnership(file)
   const db = yield* openForWriting(file, config.synchronous)
-  const writer = yield* makeWriter(db)
+  const reader = yield* makeReader(file)
+  const writer = yield* makeWriter(db, reader.renew)
   const sql = yield* SqliteClient.make({ filename: file, readonly: true, disableWAL: true }).pipe(
     Effect.provideService(Reactivity.Reactivity, reactivity)
   )
   // The driver waits synchronously: the event loop would stand still for the five seconds of its default.
   yield* Effect.mapError(sql.unsafe("PRAGMA busy_timeout = 50"), openRefused(`Cannot read ${file}`))
-  const read = yield* makeReader(file)
   yield* keepWalBounded(db, file)
 
   return Persistence.of({
     write: writer.write,
     submit: writer.submit,
-    read,
+    read: reader.read,
     sql,
     migrate: (migrations) =>
       // Between batches and one owner at a time: the stock migrator holds a transaction open across turns of the event
@@ -104,6 +104,7 @@ const make = Effect.gen(function*() {
       writer.between(Effect.scoped(Effect.gen(function*() {
         const client = yield* SqliteClient.make({ filename: file, disableWAL: true })
         yield* Migrations.apply(client, migrations)
+        reader.renew()
       }))).pipe(Effect.provideService(Reactivity.Reactivity, reactivity)),
     home,
     file

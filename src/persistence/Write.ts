@@ -10,10 +10,13 @@ export interface StatementResult {
   readonly changes: number
 }
 
+type Params = ReadonlyArray<SqlValue>
+
 /** One SQL statement as data. `text` is constant, so that it is prepared once for the life of the process. */
 export interface Statement {
   readonly text: string
-  readonly params: ReadonlyArray<SqlValue>
+  /** Parameters that depend on earlier statements of the unit, which start at `from`, are made when those have been executed. */
+  readonly params: Params | ((results: ReadonlyArray<StatementResult>, from: number) => Params)
   /** Present on a guard: makes the error of the unit when the statement touched no row. */
   readonly otherwise?: () => unknown
 }
@@ -65,6 +68,14 @@ const rowsOf = (results: Results, from: number) => results[from]!.rows
 const firstRowOf = (results: Results, from: number) => results[from]!.rows[0]
 const nothing = () => undefined
 
+/** The statement as it is when its unit begins at `offset` of a longer one. */
+const moved = (statement: Statement, offset: number): Statement => {
+  const { params } = statement
+  return offset === 0 || typeof params !== "function"
+    ? statement
+    : { ...statement, params: (results, from) => params(results, from + offset) }
+}
+
 /** Executes a statement for its effect; answers how many rows it changed. */
 export const run = (text: string, params: ReadonlyArray<SqlValue>): Write<number> =>
   new Unit([{ text, params }], changesOf, noHooks)
@@ -93,7 +104,7 @@ const join = (units: ReadonlyArray<Write<unknown, unknown>>, offsets: Array<numb
     const offset = statements.length
     offsets.push(offset)
     // Not by spreading: a unit may hold more statements than a call can take arguments.
-    for (const statement of unit.statements) statements.push(statement)
+    for (const statement of unit.statements) statements.push(moved(statement, offset))
     for (const hook of unit.committed) {
       committed ??= []
       committed.push((results, from) => hook(results, from + offset))
@@ -124,6 +135,15 @@ export const discard = <E>(units: ReadonlyArray<Write<unknown, E>>): Write<void,
   const { committed, statements } = join(units, [])
   return new Unit(statements, nothing, committed)
 }
+
+/** A statement whose parameters depend on the answer of what is executed before it; answers what came before. */
+export const next =
+  <A>(text: string, params: (a: A) => ReadonlyArray<SqlValue>) => <E>(self: Write<A, E>): Write<A, E> =>
+    new Unit<A, E>(
+      [...self.statements, { text, params: (results, from) => params(self.decode(results, from)) }],
+      self.decode,
+      self.committed
+    )
 
 /** Changes the answer. */
 export const map = <A, B>(f: (a: A) => B) => <E>(self: Write<A, E>): Write<B, E> =>

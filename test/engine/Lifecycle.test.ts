@@ -453,7 +453,10 @@ it.scoped("deleting a run leaves no row of it in any table, and an audit row tha
     const { audit, database, engine, launch, reaches } = yield* fresh(workflow(() =>
       Effect.zipRight(
         Effect.forEach(Array.from({ length: 200 }, (_, i) => i), (i) => task("t").pipe(Task.iteration(i))),
-        ask("gate")
+        Effect.zipRight(
+          Task.run({ id: "beats", output: Schema.Void, execute: ({ heartbeat }) => heartbeat }),
+          ask("gate")
+        )
       )
     ))
     const runId = yield* launch()

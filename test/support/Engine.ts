@@ -38,8 +38,13 @@ export interface Line {
   readonly hold: (text: string) => Effect.Effect<Effect.Effect<void>>
 }
 
-const statementsOf = (unit: Write.Write<unknown, unknown>) =>
-  unit.statements.map(({ params, text }) => `${text} ${params.map(String).join(" ")}`).join("\n")
+const statementsOf = (unit: Write.Write<unknown, unknown>) => {
+  const nothing = unit.statements.map(() => ({ rows: [], changes: 0 }))
+  return unit.statements.map(({ params, text }) => {
+    const known = typeof params === "function" ? params(nothing, 0) : params
+    return `${text} ${known.map(String).join(" ")}`
+  }).join("\n")
+}
 
 /** A persistence whose commits can be held and cut off. */
 export const lineTo = (real: Persistence.Persistence["Type"]) => {

@@ -60,6 +60,12 @@ export interface Wait {
   readonly kind: WaitKind
 }
 
+/** What a run commits at once: rows, and the events that tell of them. */
+export interface Entry<E = never> {
+  readonly units: ReadonlyArray<Write.Write<unknown, E>>
+  readonly events: ReadonlyArray<Journal.NewEvent>
+}
+
 interface Waiter extends Wait {
   readonly fiber: Fiber.RuntimeFiber<unknown, unknown>
   readonly arrived: Deferred.Deferred<RunStore.StoredNode>
@@ -225,13 +231,16 @@ export class ActiveRun {
     this.body?.unsafeInterruptAsFork(FiberId.none)
   }
 
-  /** The fence and the units, with what every sign of progress carries. */
+  /** The events under the fence and the units, with what every sign of progress carries. */
   private join<E>(
-    units: ReadonlyArray<Write.Write<unknown, E>>,
+    { events, units }: Entry<E>,
     progressAtMs: number | undefined
   ): Write.Write<void, E | RunStore.StaleEpoch> {
+    const [first, ...further] = events
     const joined: Array<Write.Write<unknown, E | RunStore.StaleEpoch>> = [
-      this.services.runs.fence(this.runId, this.epoch),
+      first === undefined
+        ? this.services.runs.fence(this.runId, this.epoch)
+        : this.services.journal.appendUnder(this.epoch, [first, ...further]),
       ...units
     ]
     if (progressAtMs !== undefined) {
@@ -248,17 +257,17 @@ export class ActiveRun {
   }
 
   /**
-   * Commits units of this run. When the journal refuses, the run is lost: the body is stopped, this effect never
+   * Commits an entry of this run. When the journal refuses, the run is lost: the body is stopped, this effect never
    * answers, and whoever owns the run now (or the supervisor) goes on from what is committed.
    */
   commit<E extends RunStore.NodeCompleted = never>(
-    units: ReadonlyArray<Write.Write<unknown, E>>,
+    entry: Entry<E>,
     progressAtMs?: number
   ): Effect.Effect<void, E> {
     return Effect.suspend(() => {
       if (this.closed) return Effect.interrupt
       this.enter()
-      return Effect.matchEffect(this.services.persistence.write(this.join(units, progressAtMs)), {
+      return Effect.matchEffect(this.services.persistence.write(this.join(entry, progressAtMs)), {
         onFailure: (cause): Effect.Effect<void, E> => {
           this.leave()
           return cause._tag === "NodeCompleted" ? Effect.fail(cause) : this.lose(cause)
@@ -271,11 +280,11 @@ export class ActiveRun {
     })
   }
 
-  /** Hands units over without waiting for their commit; a refusal loses the run. */
+  /** Hands an entry over without waiting for its commit; a refusal loses the run. */
   submit(
-    units: () => ReadonlyArray<Write.Write<unknown>>
+    entry: () => Entry<never>
   ): Effect.Effect<Persistence.Submitted<void, PersistenceError | RunStore.StaleEpoch>> {
-    return this.services.persistence.submit(() => this.join(units(), undefined))
+    return this.services.persistence.submit(() => this.join(entry(), undefined))
   }
 
   /** Awaits the commit of what was handed over. */

@@ -1,10 +1,10 @@
 import { Cause, Clock, Context, Duration, Effect, Either, Exit } from "effect"
-import type { RunStore } from "../../journal/index.ts"
+import type { Journal, RunStore } from "../../journal/index.ts"
 import { Bounds, type FailureRecord, type RunEventType } from "../../model/index.ts"
-import type { Persistence, PersistenceError, Write } from "../../persistence/index.ts"
+import type { Persistence, PersistenceError } from "../../persistence/index.ts"
 import type { RetryPolicy, StepContext, StepOptions } from "../StepOptions.ts"
 import { TaskFailed } from "../TaskFailed.ts"
-import type { ActiveRun } from "./ActiveRun.ts"
+import type { ActiveRun, Entry } from "./ActiveRun.ts"
 import { type Codec, codecOf } from "./Codec.ts"
 import * as Failure from "./Failure.ts"
 
@@ -19,7 +19,7 @@ type Started = Persistence.Submitted<void, PersistenceError | RunStore.StaleEpoc
 /** A start that was committed by itself. */
 const startedBefore: Started = { answer: Effect.void, withdraw: () => false }
 
-const noUnits: ReadonlyArray<Write.Write<unknown>> = []
+const nothing: Entry = { units: [], events: [] }
 
 /** The time of the fiber's clock, in one operation. */
 const withNow = <A, E, R>(f: (nowMs: number) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
@@ -92,7 +92,7 @@ export class StepExecution<A, I, E, EI, X, R> {
                 detail: "The process died while the task executed; it must not be executed twice."
               })
             ),
-            []
+            nothing
           )
           : this.execute(stored.attempt + 1)
       default:
@@ -116,10 +116,10 @@ export class StepExecution<A, I, E, EI, X, R> {
             // A start that no batch has taken yet goes into the commit of the end.
             (exit) =>
               this.lastWrittenBeatMs < startedAtMs && started.withdraw()
-                ? this.settle(attempt, startedAtMs, exit, this.startEvents(attempt, startedAtMs), restore)
+                ? this.settle(attempt, startedAtMs, exit, this.opening(attempt, startedAtMs), restore)
                 : Effect.zipRight(
                   this.active.settled(started),
-                  this.settle(attempt, startedAtMs, exit, noUnits, restore)
+                  this.settle(attempt, startedAtMs, exit, nothing, restore)
                 )
           ))
       })
@@ -170,34 +170,34 @@ export class StepExecution<A, I, E, EI, X, R> {
     } satisfies RunStore.AttemptRecord
   }
 
-  private event(type: RunEventType, attempt: number, timestampMs: number, data?: Readonly<Record<string, unknown>>) {
-    return this.active.services.journal.append({
-      runId: this.active.runId,
-      type,
-      timestampMs,
-      nodeId: this.options.id,
-      iteration: this.iteration,
-      attempt,
-      ...(data === undefined ? {} : { data })
-    })
+  private event(
+    type: RunEventType,
+    attempt: number,
+    timestampMs: number,
+    data?: Readonly<Record<string, unknown>>
+  ): Journal.NewEvent {
+    const { active: { runId }, iteration, options: { id: nodeId } } = this
+    const event = { runId, type, timestampMs, nodeId, iteration, attempt }
+    return data === undefined ? event : { ...event, data }
   }
 
-  /** The events of an attempt's start, and the end of one that died with its process. */
-  private startEvents(attempt: number, atMs: number): ReadonlyArray<Write.Write<unknown>> {
-    const started = this.event("NodeStarted", attempt, atMs)
-    if (this.stored?.state !== "in-progress" || attempt !== this.stored.attempt + 1) return [started]
+  /** What tells of an attempt's start, and of the end of one that died with its process. */
+  private opening(attempt: number, atMs: number): Entry {
+    const events = [this.event("NodeStarted", attempt, atMs)]
+    if (this.stored?.state !== "in-progress" || attempt !== this.stored.attempt + 1) return { units: [], events }
     const died = this.attemptRow("cancelled", attempt - 1, this.stored.startedAtMs ?? atMs, atMs)
-    return [this.active.services.runs.putAttempt(died), started]
+    return { units: [this.active.services.runs.putAttempt(died)], events }
   }
 
   private start(attempt: number, atMs: number): Effect.Effect<Started> {
-    const units = () => [
-      this.active.services.runs.putNode(this.node("in-progress", attempt, atMs, atMs)),
-      ...this.startEvents(attempt, atMs)
-    ]
+    const entry = () => {
+      const { events, units } = this.opening(attempt, atMs)
+      const node = this.active.services.runs.putNode(this.node("in-progress", attempt, atMs, atMs))
+      return { units: [...units, node], events }
+    }
     return this.options.atMostOnce === true
-      ? Effect.as(Effect.suspend(() => this.active.commit(units())), startedBefore)
-      : this.active.submit(units)
+      ? Effect.as(Effect.suspend(() => this.active.commit(entry())), startedBefore)
+      : this.active.submit(entry)
   }
 
   private attempt(attempt: number, startedAtMs: number): Effect.Effect<A, X | TaskFailed, R> {
@@ -238,10 +238,10 @@ export class StepExecution<A, I, E, EI, X, R> {
         this.lastBeatMs = now
         if (this.lastWrittenBeatMs >= 0 && now - this.lastWrittenBeatMs < 1_000) return Effect.void
         this.lastWrittenBeatMs = now
-        return Effect.asVoid(active.submit(() => [
-          active.services.runs.heartbeat(this.attemptRow("in-progress", attempt, startedAtMs, now), now),
-          this.event("TaskHeartbeat", attempt, now)
-        ]))
+        return Effect.asVoid(active.submit(() => ({
+          units: [active.services.runs.heartbeat(this.attemptRow("in-progress", attempt, startedAtMs, now), now)],
+          events: [this.event("TaskHeartbeat", attempt, now)]
+        })))
       })
     }
   }
@@ -262,7 +262,7 @@ export class StepExecution<A, I, E, EI, X, R> {
     attempt: number,
     startedAtMs: number,
     exit: Exit.Exit<A, X | TaskFailed>,
-    before: ReadonlyArray<Write.Write<unknown>>,
+    before: Entry,
     restore: <B, E2, R2>(effect: Effect.Effect<B, E2, R2>) => Effect.Effect<B, E2, R2>
   ): Effect.Effect<A, E, R> {
     if (Exit.isSuccess(exit)) {
@@ -311,17 +311,22 @@ export class StepExecution<A, I, E, EI, X, R> {
     attempt: number,
     startedAtMs: number,
     outputJson: string | null,
-    before: ReadonlyArray<Write.Write<unknown>>
+    before: Entry
   ): Effect.Effect<A> {
     const { runs } = this.active.services
     return withNow((now) =>
       Effect.zipRight(
-        this.active.commit([
-          ...before,
-          runs.putNode({ ...this.node("finished", attempt, startedAtMs, now), outputJson }),
-          runs.putAttempt(this.attemptRow("finished", attempt, startedAtMs, now)),
-          this.event("NodeFinished", attempt, now)
-        ], now),
+        this.active.commit({
+          units: [
+            ...before.units,
+            runs.putNode({ ...this.node("finished", attempt, startedAtMs, now), outputJson }),
+            // The node's row tells of it; only a row that a heartbeat made is to be closed.
+            ...(this.lastWrittenBeatMs < startedAtMs
+              ? []
+              : [runs.putAttempt(this.attemptRow("finished", attempt, startedAtMs, now))])
+          ],
+          events: [...before.events, this.event("NodeFinished", attempt, now)]
+        }, now),
         // The body sees what a replay would see.
         Effect.suspend(() => this.leave(Effect.orDie(this.codec.decode(outputJson))))
       )
@@ -332,19 +337,21 @@ export class StepExecution<A, I, E, EI, X, R> {
     attempt: number,
     startedAtMs: number,
     cause: Cause.Cause<never>,
-    before: ReadonlyArray<Write.Write<unknown>>
+    before: Entry
   ): Effect.Effect<never> {
     const { runs } = this.active.services
     // A run that is parked, paused or shut down in the middle of a step executes the step again later.
     if (!this.active.interruptedByItself) return this.leave(Effect.failCause(cause))
     return withNow((now) =>
       Effect.zipRight(
-        this.active.commit([
-          ...before,
-          runs.putNode(this.node("cancelled", attempt, startedAtMs, now)),
-          runs.putAttempt(this.attemptRow("cancelled", attempt, startedAtMs, now)),
-          this.event("NodeCancelled", attempt, now)
-        ], now),
+        this.active.commit({
+          units: [
+            ...before.units,
+            runs.putNode(this.node("cancelled", attempt, startedAtMs, now)),
+            runs.putAttempt(this.attemptRow("cancelled", attempt, startedAtMs, now))
+          ],
+          events: [...before.events, this.event("NodeCancelled", attempt, now)]
+        }, now),
         Effect.suspend(() => this.leave(Effect.failCause(cause)))
       )
     )
@@ -355,7 +362,7 @@ export class StepExecution<A, I, E, EI, X, R> {
     startedAtMs: number,
     error: unknown,
     policy: RetryPolicy<X>,
-    before: ReadonlyArray<Write.Write<unknown>>,
+    before: Entry,
     restore: <B, E2, R2>(effect: Effect.Effect<B, E2, R2>) => Effect.Effect<B, E2, R2>
   ): Effect.Effect<A, E, R> {
     const { runs } = this.active.services
@@ -365,13 +372,18 @@ export class StepExecution<A, I, E, EI, X, R> {
     const failure = Failure.record(error, this.options.error)
     return withNow((now) =>
       Effect.zipRight(
-        this.active.commit([
-          ...before,
-          runs.putNode(this.node("in-progress", attempt, startedAtMs, now)),
-          runs.putAttempt({ ...this.attemptRow("failed", attempt, startedAtMs, now), error: failure }),
-          ...this.lostHeartbeat(error, attempt, now),
-          this.event("NodeRetrying", attempt + 1, now, { error: publicFailure(failure), retryAtMs: now + pause })
-        ]),
+        this.active.commit({
+          units: [
+            ...before.units,
+            runs.putNode(this.node("in-progress", attempt, startedAtMs, now)),
+            runs.putAttempt({ ...this.attemptRow("failed", attempt, startedAtMs, now), error: failure })
+          ],
+          events: [
+            ...before.events,
+            ...this.lostHeartbeat(error, attempt, now),
+            this.event("NodeRetrying", attempt + 1, now, { error: publicFailure(failure), retryAtMs: now + pause })
+          ]
+        }),
         Effect.suspend(() => this.leave(restore(Effect.zipRight(Effect.sleep(pause), this.execute(attempt + 1)))))
       )
     )
@@ -388,7 +400,7 @@ export class StepExecution<A, I, E, EI, X, R> {
     attempt: number,
     startedAtMs: number,
     cause: Cause.Cause<X | TaskFailed>,
-    before: ReadonlyArray<Write.Write<unknown>>
+    before: Entry
   ): Effect.Effect<never, E> {
     const { runs } = this.active.services
     const { defect, error } = Failure.squash(cause)
@@ -405,13 +417,18 @@ export class StepExecution<A, I, E, EI, X, R> {
     }
     return withNow((now) =>
       Effect.zipRight(
-        this.active.commit([
-          ...before,
-          runs.putNode({ ...this.node("failed", attempt, startedAtMs, now), error: failure }),
-          runs.putAttempt({ ...this.attemptRow("failed", attempt, startedAtMs, now), error: failure }),
-          ...this.lostHeartbeat(error, attempt, now),
-          this.event("NodeFailed", attempt, now, { error: publicFailure(failure) })
-        ], now),
+        this.active.commit({
+          units: [
+            ...before.units,
+            runs.putNode({ ...this.node("failed", attempt, startedAtMs, now), error: failure }),
+            runs.putAttempt({ ...this.attemptRow("failed", attempt, startedAtMs, now), error: failure })
+          ],
+          events: [
+            ...before.events,
+            ...this.lostHeartbeat(error, attempt, now),
+            this.event("NodeFailed", attempt, now, { error: publicFailure(failure) })
+          ]
+        }, now),
         Effect.suspend(() => this.leave(raised))
       )
     )

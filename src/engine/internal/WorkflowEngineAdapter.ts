@@ -141,7 +141,7 @@ export const makeWorkflowEngine = (host: Host): WorkflowEngine.WorkflowEngine["T
         if ((yield* host.parentOf(runId)) === run.runId) {
           yield* awaitNode(
             run,
-            { nodeId, iteration: 0, kind: "child", label: workflow.name, wait: "event", opening: () => [] },
+            { nodeId, iteration: 0, kind: "child", label: workflow.name, wait: "event" },
             run.stored.get(nodeKey(nodeId, 0))
           )
         }
@@ -191,7 +191,6 @@ export const makeWorkflowEngine = (host: Host): WorkflowEngine.WorkflowEngine["T
             kind,
             label: deferred.name,
             wait,
-            opening: () => [],
             ...(kind === "timer" &&
               { withdrawal: [services.timers.remove({ runId: run.runId, nodeId, iteration: 0 })] })
           },
@@ -224,17 +223,17 @@ export const makeWorkflowEngine = (host: Host): WorkflowEngine.WorkflowEngine["T
         if (stored !== undefined && stored.state !== "cancelled") return
         const now = yield* Clock.currentTimeMillis
         const firesAtMs = now + Math.ceil(Duration.toMillis(options.clock.duration))
-        yield* run.commit([
-          services.timers.create({ runId: run.runId, nodeId, iteration: 0, firesAtMs }),
-          services.journal.append({
+        yield* run.commit({
+          units: [services.timers.create({ runId: run.runId, nodeId, iteration: 0, firesAtMs })],
+          events: [{
             runId: run.runId,
             type: "TimerCreated",
             timestampMs: now,
             nodeId,
             iteration: 0,
             data: { firesAtMs, timerType: "duration" }
-          })
-        ], now)
+          }]
+        }, now)
         services.timersChanged.unsafeOpen()
       })
   })

@@ -38,8 +38,15 @@ export const findText = `SELECT ${runColumns} FROM _smithers_runs WHERE run_id =
 export const findByKeyText = `SELECT ${runColumns} FROM _smithers_runs WHERE workflow = ? AND idempotency_key = ?`
 export const waitingText = `SELECT node_id AS "nodeId", state, updated_at_ms AS "updatedAtMs" FROM _smithers_nodes
     WHERE run_id = ? AND state LIKE 'waiting-%' ORDER BY state, updated_at_ms, ordinal LIMIT 1`
-export const summaryText =
-  "SELECT state, COUNT(*) AS count FROM _smithers_nodes WHERE run_id = ? GROUP BY state ORDER BY state"
+/** How many nodes of a run are in which state, as one JSON object. */
+export const summaryText = `SELECT json_group_object(state, count) AS summary FROM (
+    SELECT state, COUNT(*) AS count FROM _smithers_nodes WHERE run_id = ? GROUP BY state ORDER BY state
+  )`
+export const inspectText = `SELECT ${runColumns}, (${summaryText}) AS summary FROM _smithers_runs WHERE run_id = ?`
+
+/** The database made the text of counts. */
+export const decodeSummary = (text: Write.SqlValue | undefined) =>
+  JSON.parse(text as string) as Readonly<Record<string, number>>
 
 const decodeInput = Schema.decodeUnknownSync(Unknown)
 const decodeError = Schema.decodeUnknownSync(json(FailureRecord))

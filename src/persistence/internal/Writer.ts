@@ -136,9 +136,9 @@ const macrotask = Effect.async<void>((resume) => {
  * (a full disk ends the whole transaction, a deferred constraint speaks up at COMMIT) is committed unit by unit.
  *
  * `try`/`catch` instead of Effect: a batch is one synchronous call, so that nothing else can run inside the transaction,
- * and thousands of statements pay no interpreter.
+ * and thousands of statements pay no interpreter. `onCommit` is called after every commit, before anybody is answered.
  */
-export const makeWriter = (db: Database) =>
+export const makeWriter = (db: Database, onCommit: () => void) =>
   Effect.gen(function*() {
     const clock = yield* Effect.clock
     const prepared = new Map<string, Prepared>()
@@ -157,15 +157,16 @@ export const makeWriter = (db: Database) =>
     const release = db.prepare("RELEASE unit")
     const rollbackTo = db.prepare("ROLLBACK TO unit")
 
-    const execute = (statement: Statement): StatementResult => {
+    const execute = (statement: Statement, before: ReadonlyArray<StatementResult>): StatementResult => {
+      const params = typeof statement.params === "function" ? statement.params(before, 0) : statement.params
       let stmt = prepared.get(statement.text)
       if (stmt === undefined) {
         stmt = db.prepare(statement.text)
         prepared.set(statement.text, stmt)
       }
       const result: StatementResult = stmt.reader
-        ? { rows: stmt.all(statement.params) as StatementResult["rows"], changes: 0 }
-        : { rows: [], changes: stmt.run(statement.params).changes }
+        ? { rows: stmt.all(params) as StatementResult["rows"], changes: 0 }
+        : { rows: [], changes: stmt.run(params).changes }
       if (statement.otherwise !== undefined && result.changes === 0 && result.rows.length === 0) {
         throw new Aborted(statement.otherwise())
       }
@@ -198,7 +199,7 @@ export const makeWriter = (db: Database) =>
         const results: Array<StatementResult> = []
         try {
           if (isolated) savepoint.run()
-          for (const statement of unit.write.statements) results.push(execute(statement))
+          for (const statement of unit.write.statements) results.push(execute(statement, results))
           if (isolated) release.run()
           done.push({ unit, results })
         } catch (thrown) {
@@ -262,6 +263,7 @@ export const makeWriter = (db: Database) =>
     const answer = (outcome: Exclude<Outcome, { _tag: "Busy" }>, batch: ReadonlyArray<Queued>) => {
       switch (outcome._tag) {
         case "Committed":
+          onCommit()
           for (const done of outcome.done) succeed(done)
           for (const { exit, unit } of outcome.refused) unit.resume(exit)
           if (outcome.rest.length > 0) pending = outcome.rest.concat(pending)
