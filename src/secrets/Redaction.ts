@@ -3,12 +3,15 @@ import { isSensitive } from "../model/index.ts"
 import { findFormats } from "./internal/FormatSearch.ts"
 import { partOf, SchemaWalk } from "./internal/SchemaWalk.ts"
 
+/** A private key from its first to its last line. */
+const privateKey =
+  /-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----[\s\S]*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|$)/g
+
 /**
  * What looks like a credential without certainly being one. It is cut out of whatever text we show, log or keep of a
  * failure, which may quote the request, the command line or the URL that failed; a text is not refused for it.
  */
 const likely: ReadonlyArray<RegExp> = [
-  /-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----[\s\S]*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|$)/g,
   /\b(?:ghp|gho|ghu|ghs|ghr)_[A-Za-z0-9]{20,}/g,
   /\bgithub_pat_[A-Za-z0-9_]{20,}/g,
   /\bglpat-[A-Za-z0-9_-]{20,}/g,
@@ -25,8 +28,17 @@ const redacted = "[redacted]"
 
 /** The text without anything that looks like a credential. Knows no resolved values: see `SecretGuard.redact`. */
 export const redact = (text: string): string => {
-  let result = text.replace(urlCredentials, `$1${redacted}@`)
+  let result = text.replace(privateKey, redacted).replace(urlCredentials, `$1${redacted}@`)
   for (const pattern of likely) result = result.replace(pattern, redacted)
+  return redactCredentials(result)
+}
+
+/**
+ * The text without credentials of a well-known format, which is what a guard refuses to store, and else as it was: for
+ * texts of others that are to be kept.
+ */
+export const redactCredentials = (text: string): string => {
+  const result = text.replace(privateKey, redacted)
   let clean = ""
   let from = 0
   for (const { end, start } of [...findFormats(result)].sort((left, right) => left.start - right.start)) {

@@ -52,9 +52,14 @@ export class SecretRefused extends Schema.TaggedError<SecretRefused>()("SecretRe
   /** Which secret (`env:API_KEY`) or which format (`github-token`). */
   found: Schema.String
 }) {
-  override get message(): string {
+  /** What is wrong at the path, for errors that name the path themselves. */
+  get problem(): string {
     const what = this.kind === "value" ? `the value of secret ${this.found}` : `a credential (${this.found})`
-    return `${this.path} holds ${what}, which is never stored: pass a secret reference, or mark the field with Secrets.allow`
+    return `holds ${what}, which is never stored: pass a secret reference, or mark the field with Secrets.allow`
+  }
+
+  override get message(): string {
+    return `${this.path} ${this.problem}`
   }
 }
 

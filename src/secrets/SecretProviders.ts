@@ -32,7 +32,10 @@ export const layerConfig: Layer.Layer<
 > = Layer.effect(
   SecretProviders,
   Effect.gen(function*() {
-    const commands = yield* Config.withDefault(Schema.Config("SMITHERS_SECRETS_COMMANDS", Commands), {})
+    const commands = yield* Schema.Config("SECRETS_COMMANDS", Commands).pipe(
+      Config.nested("SMITHERS"),
+      Config.withDefault({})
+    )
     const environment = yield* EnvironmentProvider.make
     const programs = yield* Effect.forEach(
       Object.entries(commands),

@@ -22,7 +22,8 @@ export const longest = Duration.minutes(15)
 export const layerConfig = Layer.effect(
   SecretsConfig,
   Effect.map(
-    Config.duration("SMITHERS_SECRETS_TTL").pipe(
+    Config.duration("SECRETS_TTL").pipe(
+      Config.nested("SMITHERS"),
       Config.withDefault(defaults.ttl),
       Config.validate({
         message: "Expected a duration of at most 15 minutes",

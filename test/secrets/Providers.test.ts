@@ -311,7 +311,9 @@ it.effect("the providers of the service are its environment, files, and the oper
       SecretProviders.SecretProviders.pipe(
         Effect.provide(SecretProviders.layerConfig),
         Effect.withConfigProvider(
-          ConfigProvider.fromMap(new Map([["SMITHERS_SECRETS_COMMANDS", JSON.stringify(commands)], ["KEY", secret]]))
+          ConfigProvider.fromMap(new Map([["SMITHERS_SECRETS_COMMANDS", JSON.stringify(commands)], ["KEY", secret]]), {
+            pathDelim: "_"
+          })
         )
       )
     const providers = yield* configured({ vault: ["printf", "of %s", "{name}"] })

@@ -19,6 +19,7 @@ import {
 import type { Journal, RunStore } from "../../journal/index.ts"
 import { nodeKey } from "../../model/index.ts"
 import { type Persistence, type PersistenceError, Write } from "../../persistence/index.ts"
+import type { SecretGuard } from "../../secrets/index.ts"
 import type { ApprovalStore } from "../ApprovalStore.ts"
 import { DuplicateNode } from "../TaskFailed.ts"
 import type { TimerStore } from "../TimerStore.ts"
@@ -30,6 +31,8 @@ export interface RunServices {
   readonly runs: RunStore.RunStore["Type"]
   readonly approvals: ApprovalStore["Type"]
   readonly timers: TimerStore["Type"]
+  /** Asked before anything of an author or a caller is stored. */
+  readonly guard: SecretGuard.SecretGuard["Type"]
   /** Opened when a timer was created: whoever fires timers looks again. */
   readonly timersChanged: Effect.Latch
 }
