@@ -5,6 +5,7 @@ import { CommandFailed, exitCodes } from "./CommandFailed.ts"
 import { approveCommand, denyCommand } from "./commands/ApprovalCommands.ts"
 import { backupCommand } from "./commands/BackupCommands.ts"
 import { configCommand } from "./commands/ConfigCommand.ts"
+import { doctorCommand } from "./commands/DoctorCommand.ts"
 import { runCommand } from "./commands/RunCommand.ts"
 import {
   cancelCommand,
@@ -86,6 +87,7 @@ const rootCommand = <E>(composition: Composition<E>) => {
       workflowsCommand,
       tokenCommand,
       backupCommand,
+      doctorCommand,
       configCommand(composition.checkConfig)
     ])
   )

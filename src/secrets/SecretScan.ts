@@ -3,7 +3,7 @@ import { type Finding, SecretGuard } from "./SecretGuard.ts"
 
 /** Where a scanned text comes from. */
 export type Origin =
-  | { readonly _tag: "Row"; readonly table: string; readonly rowid: number | string; readonly column: string }
+  | { readonly _tag: "Row"; readonly table: string; readonly key: string; readonly column: string }
   | { readonly _tag: "Line"; readonly file: string; readonly line: number }
 
 export interface Scanned {

@@ -9,8 +9,8 @@ const token = credentials("scan")["anthropic-key"]!
 const found = <E, R>(texts: Stream.Stream<SecretScan.Scanned, E, R>) =>
   Effect.map(Stream.runCollect(SecretScan.scan(texts)), Chunk.toReadonlyArray)
 
-const row = (rowid: number, column: string, text: string): SecretScan.Scanned => ({
-  origin: { _tag: "Row", table: "_smithers_runs", rowid, column },
+const row = (key: string, column: string, text: string): SecretScan.Scanned => ({
+  origin: { _tag: "Row", table: "_smithers_runs", key, column },
   text
 })
 
@@ -21,21 +21,21 @@ it.scoped("rows with a secret are reported: which row, where in it, which secret
   Effect.gen(function*() {
     yield* watch("canary", value)
     const findings = yield* found(Stream.make(
-      row(1, "input_json", "{\"a\":1}"),
-      row(2, "input_json", JSON.stringify({ config: { keys: ["x", token] }, note: value })),
-      row(3, "error_text", `failed with ${Buffer.from(value).toString("hex")}`),
-      row(4, "empty", "")
+      row("1", "input_json", "{\"a\":1}"),
+      row("2", "input_json", JSON.stringify({ config: { keys: ["x", token] }, note: value })),
+      row("3", "error_text", `failed with ${Buffer.from(value).toString("hex")}`),
+      row("4", "empty", "")
     ))
-    const origin = (rowid: number, column: string) => ({ _tag: "Row", table: "_smithers_runs", rowid, column })
+    const origin = (key: string, column: string) => ({ _tag: "Row", table: "_smithers_runs", key, column })
     assert.deepStrictEqual<ReadonlyArray<unknown>>(findings, [
       {
-        origin: origin(2, "input_json"),
+        origin: origin("2", "input_json"),
         path: "input_json.config.keys[1]",
         kind: "format",
         found: "anthropic-key"
       },
-      { origin: origin(2, "input_json"), path: "input_json.note", kind: "value", found: "test:canary" },
-      { origin: origin(3, "error_text"), path: "error_text", kind: "value", found: "test:canary" }
+      { origin: origin("2", "input_json"), path: "input_json.note", kind: "value", found: "test:canary" },
+      { origin: origin("3", "error_text"), path: "error_text", kind: "value", found: "test:canary" }
     ])
     const said = JSON.stringify(findings)
     assert.isFalse(said.includes(value) || said.includes(token))
@@ -43,7 +43,7 @@ it.scoped("rows with a secret are reported: which row, where in it, which secret
 
 it.effect("of one text at most 16 findings are reported", () =>
   Effect.gen(function*() {
-    const findings = yield* found(Stream.make(row(1, "c", `${token} `.repeat(100)), row(2, "c", token)))
+    const findings = yield* found(Stream.make(row("1", "c", `${token} `.repeat(100)), row("2", "c", token)))
     assert.strictEqual(findings.length, 17)
   }).pipe(Effect.provide(guardLayer)))
 
