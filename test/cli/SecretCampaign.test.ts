@@ -1,5 +1,6 @@
 import { NodeContext } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
+import Sqlite from "better-sqlite3"
 import { Effect } from "effect"
 import { randomBytes } from "node:crypto"
 import fs from "node:fs"
@@ -216,5 +217,79 @@ layer(NodeContext.layer, { excludeTestServices: true })("secrets of a running se
       assert.deepStrictEqual([...heldBy(stdout), ...heldBy(stderr)], [])
       assert.deepStrictEqual(filesWithCanary(home), [])
       assert.strictEqual((yield* smithers(["doctor", "secrets", ...refs], env)).code, 0)
+    }), 120_000)
+
+  it.scoped("what a schema allows is stored, audited with the reason, and found by the doctor", () =>
+    Effect.gen(function*() {
+      const home = `${yield* makeHome}/home`
+      const env = { SMITHERS_HOME: home, CANARY: canary }
+      const doctor = (...args: ReadonlyArray<string>) => smithers(["doctor", "secrets", ...args], env)
+      assert.strictEqual((yield* doctor()).code, 5)
+
+      const served = yield* service(home, { SMITHERS_WORKFLOWS: leakModule, CANARY: canary })
+      const launch = (runId: string, input: object) =>
+        smithers(["run", "leak", "--run-id", runId, "--follow", "--input", JSON.stringify({ parts: [], ...input })], env)
+      assert.strictEqual((yield* launch("allowed", { how: "", key: token })).code, 0)
+      assert.strictEqual((yield* launch("refused", { how: "", free: { a: token } })).code, 2)
+      assert.strictEqual((yield* launch("failed", { how: "output" })).code, 1)
+      // So the campaign would have seen it.
+      assert.isNotEmpty(filesWithCanary(home))
+      yield* smithers(["backup", "create", "--to", `${home}/backups/b`], env)
+      fs.writeFileSync(`${home}/notes.txt`, `first\nthe key is ${token}\nand ${canary}\n`)
+
+      const rows = () => {
+        const db = new Sqlite(`${home}/smithers.db`, { readonly: true })
+        const found = db.prepare(
+          "SELECT action, target, outcome, reason, detail_json FROM _smithers_audit WHERE action LIKE 'secret.%' ORDER BY id"
+        ).raw().all()
+        db.close()
+        return found
+      }
+      assert.deepStrictEqual(rows(), [
+        ["secret.allow", "input.key", "ok", "a key for tests, of no use to anybody", `{"kind":"format","found":"github-token"}`],
+        ["secret.resolve", "env:CANARY", "ok", null, "{}"],
+        ["secret.refuse", "input.free.a", "refused", null, `{"kind":"format","found":"github-token"}`],
+        ["secret.resolve", "env:CANARY", "ok", null, "{}"],
+        ["secret.refuse", "output.key", "refused", null, `{"kind":"value","found":"env:CANARY"}`]
+      ])
+
+      const inRow = (file: string) => ({
+        file,
+        table: "_smithers_runs",
+        key: "allowed",
+        column: "input_json",
+        path: "input_json.key",
+        kind: "format",
+        found: "github-token"
+      })
+      const expected = [
+        inRow("backups/b.db"),
+        { file: "notes.txt", line: 2, kind: "format", found: "github-token" },
+        inRow("smithers.db")
+      ]
+      for (const running of [true, false]) {
+        const ended = yield* doctor("--json")
+        assert.strictEqual(ended.code, 1)
+        const { count, findings } = yield* document(SecretsDocument, ended)
+        assert.deepStrictEqual<unknown>(findings, expected, running ? "while it runs" : "when it does not")
+        assert.strictEqual(count, expected.length)
+        if (running) {
+          yield* served.kill("SIGKILL")
+          yield* served.ended
+        }
+      }
+      const withValue = yield* document(SecretsDocument, yield* doctor("--ref", "env:CANARY", "--json"))
+      assert.deepStrictEqual<unknown>(withValue.findings, [
+        ...expected.slice(0, 2),
+        { file: "notes.txt", line: 3, kind: "value", found: "env:CANARY" },
+        ...expected.slice(2)
+      ])
+      const said = yield* doctor("--ref", "env:CANARY")
+      assert.strictEqual(said.code, 1)
+      assert.match(said.stdout, /smithers\.db _smithers_runs +allowed input_json\.key +github-token/)
+      assert.match(said.stderr, /4 secrets are stored/)
+      assert.deepStrictEqual(heldBy(said.stdout + said.stderr), [])
+      assert.strictEqual((yield* doctor("--ref", "CANARY")).code, 2)
+      assert.strictEqual((yield* doctor("--ref", "env:ABSENT")).code, 5)
     }), 120_000)
 })
