@@ -50,7 +50,11 @@ export const catalogue: ReadonlyArray<Setting> = [
     secret: true
   }),
   setting("SMITHERS_TOKEN_MAX_TTL", "30 days", "The longest lifetime that a token may be issued for."),
-  setting("SMITHERS_SECRETS_TTL", "1 minute", "How long the value of a secret is used before its provider is asked again."),
+  setting(
+    "SMITHERS_SECRETS_TTL",
+    "1 minute",
+    "How long the value of a secret is used before its provider is asked again."
+  ),
   setting(
     "SMITHERS_SECRETS_COMMANDS",
     null,

@@ -37,14 +37,23 @@ const tablesOf = (db: Database): ReadonlyArray<Table> =>
         .all(name) as ReadonlyArray<{ readonly name: string; readonly pk: number }>
       const parts = columns.filter(({ pk }) => pk > 0).sort((left, right) => left.pk - right.pk)
       const primaryKey = parts.map((column) => column.name)
-      return { name, columns: columns.map((column) => column.name), primaryKey, order: wr === 1 ? primaryKey : ["rowid"] }
+      return {
+        name,
+        columns: columns.map((column) => column.name),
+        primaryKey,
+        order: wr === 1 ? primaryKey : ["rowid"]
+      }
     })
 
 const textOf = (value: unknown): string | undefined =>
   typeof value === "string" ? value : Predicate.isUint8Array(value) ? Buffer.from(value).toString("utf8") : undefined
 
 /** The texts of one page, in the order of the key, and the key of its last row if there may be another page. */
-const pageOf = (db: Database, { columns, name, order, primaryKey }: Table, after: ReadonlyArray<SqlValue> | undefined) => {
+const pageOf = (
+  db: Database,
+  { columns, name, order, primaryKey }: Table,
+  after: ReadonlyArray<SqlValue> | undefined
+) => {
   const by = order.map(quoted).join(", ")
   const shown = primaryKey.length === 0 ? order : primaryKey
   const where = after === undefined ? "" : `WHERE (${by}) > (${order.map(() => "?").join(", ")})`

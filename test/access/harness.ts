@@ -18,7 +18,11 @@ const methods = Layer.succeed(
 )
 
 const service = (adminToken?: string) =>
-  Access.layer.pipe(Layer.provide([config(adminToken), methods]), Layer.provideMerge(Audit.layer), Layer.provide(SecretGuard.layer))
+  Access.layer.pipe(
+    Layer.provide([config(adminToken), methods]),
+    Layer.provideMerge(Audit.layer),
+    Layer.provide(SecretGuard.layer)
+  )
 
 /** Access on a fresh database. */
 export const Fresh = service().pipe(Layer.provideMerge(Persistence.layerTemp), Layer.provideMerge(NodeContext.layer))

@@ -287,3 +287,11 @@ describe("a value with a schema", () => {
     assert.deepStrictEqual(shown.map(({ id }) => id), users.map(({ id }) => id))
   })
 })
+
+it("what a guard would refuse is cut out of a text of others, and nothing else", () => {
+  const { "github-token": github, "private-key": key } = credentials("others")
+  assert.strictEqual(
+    Redaction.redactCredentials(`Basic authentication with ${github}, not Bearer abcdefghijkl\n${key}\nhttp://a:b@c/`),
+    "Basic authentication with [redacted], not Bearer abcdefghijkl\n[redacted]\nhttp://a:b@c/"
+  )
+})

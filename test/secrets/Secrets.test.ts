@@ -169,7 +169,9 @@ it.effect("ttl is read from the configuration, at most 15 minutes", () =>
       SecretsConfig.SecretsConfig.pipe(
         Effect.provide(SecretsConfig.layerConfig),
         Effect.withConfigProvider(
-          ConfigProvider.fromMap(new Map(text === undefined ? [] : [["SMITHERS_SECRETS_TTL", text]]), { pathDelim: "_" })
+          ConfigProvider.fromMap(new Map(text === undefined ? [] : [["SMITHERS_SECRETS_TTL", text]]), {
+            pathDelim: "_"
+          })
         ),
         Effect.map(({ ttl }) => Duration.toSeconds(ttl))
       )

@@ -2,7 +2,7 @@ import { Headers } from "@effect/platform"
 import { type Rpc, RpcSchema } from "@effect/rpc"
 import { Cause, Context, Effect, Either, Metric, Option, Schema, Stream } from "effect"
 import { type Access, type Permit, Principal } from "../../access/index.ts"
-import { type SecretGuard, Redaction } from "../../secrets/index.ts"
+import { Redaction, type SecretGuard } from "../../secrets/index.ts"
 import { Caller } from "../Caller.ts"
 import {
   AdminOnly,

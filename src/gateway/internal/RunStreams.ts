@@ -59,7 +59,11 @@ export const makeRunStreams = (
     const fibers = yield* FiberSet.make()
 
     const end = ({ runId, streamId }: OpenStream, reason: GatewayFailure) =>
-      outbox.event("run.error", jsonText({ streamId, runId, error: toWireError(dispatcher.clean(reason)) }), state.stateVersion())
+      outbox.event(
+        "run.error",
+        jsonText({ streamId, runId, error: toWireError(dispatcher.clean(reason)) }),
+        state.stateVersion()
+      )
 
     /** Waits for a socket that takes nothing more; fails when it has waited, or missed, too much. */
     const waitUntilReady = (stream: OpenStream) =>

@@ -14,7 +14,12 @@ class Refused extends Schema.TaggedError<Refused>()("Refused", { by: Schema.Stri
 const Leak = Workflow.make({
   name: "leak",
   // The parts of a credential, which is put together in the workflow; empty: the value of env:CANARY.
-  payload: { how: Schema.String, parts: Schema.Array(Schema.String), free: Schema.optional(Free), key: Schema.optional(Key) },
+  payload: {
+    how: Schema.String,
+    parts: Schema.Array(Schema.String),
+    free: Schema.optional(Free),
+    key: Schema.optional(Key)
+  },
   success: Schema.Union(Free, Schema.Void),
   error: Refused,
   idempotencyKey: ({ how, parts }) => `${how}${parts.length}`
@@ -82,8 +87,10 @@ const ways = (
 }
 
 export const layer = Leak.toLayer(({ how, parts }) =>
-  Secrets.use({ provider: "env", name: "CANARY" }, (value) =>
-    ways(how, parts.length === 0 ? Redacted.value(value) : parts.join(""))).pipe(
-      Effect.catchTags({ SecretNotFound: Effect.die, SecretUnavailable: Effect.die })
-    )
+  Secrets.use(
+    { provider: "env", name: "CANARY" },
+    (value) => ways(how, parts.length === 0 ? Redacted.value(value) : parts.join(""))
+  ).pipe(
+    Effect.catchTags({ SecretNotFound: Effect.die, SecretUnavailable: Effect.die })
+  )
 )
