@@ -42,10 +42,15 @@ const filesWithCanary = (home: string): ReadonlyArray<string> =>
 
 const jsonOf = (value: unknown) => JSON.stringify(value)
 
+interface Ended {
+  readonly status: string
+  readonly error: { readonly name: string; readonly message: string } | null
+}
+
 interface Said {
   readonly status: number
   readonly text: string
-  readonly json: { readonly ok?: boolean; readonly payload?: never; readonly error?: { readonly message: string } }
+  readonly json: { readonly ok?: boolean; readonly payload?: Ended; readonly error?: { readonly message: string } }
 }
 
 layer(NodeContext.layer, { excludeTestServices: true })("secrets of a running service", (it) => {
@@ -82,12 +87,9 @@ layer(NodeContext.layer, { excludeTestServices: true })("secrets of a running se
           })
         const launch = (input: unknown, more: object = {}) => ({ workflow: "leak", input, ...more })
         const run = (runId: string) =>
-          Effect.map(
-            call("getRun", { runId }),
-            ({ json }) => json.payload as unknown as { status: string; error: { name: string; message: string } | null }
-          )
+          Effect.map(call("getRun", { runId }), ({ json, text }): Ended => json.payload ?? assert.fail(text))
         const reach = (runId: string) =>
-          Effect.iterate({ status: "running", error: null as { name: string; message: string } | null }, {
+          Effect.iterate<Ended, never, never>({ status: "running", error: null }, {
             while: ({ status }) => status === "running",
             body: () => Effect.zipRight(Effect.sleep("20 millis"), run(runId))
           })

@@ -1,5 +1,5 @@
 import { Command, Options } from "@effect/cli"
-import { Effect } from "effect"
+import { Effect, Layer } from "effect"
 import { CommandFailed } from "../CommandFailed.ts"
 import { ConnectionConfig, layerConfig } from "../ConnectionConfig.ts"
 import { SecretsDocument } from "../Documents.ts"
@@ -32,8 +32,8 @@ const secretsCommand = Command.make("secrets", {
   Effect.gen(function*() {
     const output = yield* Output
     const { home } = yield* ConnectionConfig
-    const { examine, layer } = yield* doctor
-    const found = yield* Effect.provide(examine(home, refs), layer)
+    const { examine } = yield* doctor
+    const found = yield* examine(home, refs)
     yield* output.print(SecretsDocument, found, text)
     if (found.count === 0) return
     return yield* new CommandFailed({
@@ -47,7 +47,7 @@ const secretsCommand = Command.make("secrets", {
       "Look for secrets in the home: each text of the database and its backups, and all other files. Ends with 1 if there is one."
     ),
     provideOutput,
-    Command.provide(layerConfig)
+    Command.provide(Layer.merge(layerConfig, Layer.unwrapEffect(Effect.map(doctor, ({ layer }) => layer))))
   )
 
 export const doctorCommand = Command.make("doctor").pipe(
