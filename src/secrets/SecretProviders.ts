@@ -32,9 +32,9 @@ export const layerConfig: Layer.Layer<
 > = Layer.effect(
   SecretProviders,
   Effect.gen(function*() {
-    const commands = yield* Schema.Config("SECRETS_COMMANDS", Commands).pipe(
-      Config.nested("SMITHERS"),
-      Config.withDefault({})
+    const commands = yield* Config.withDefault(
+      Config.nested(Schema.Config("SECRETS_COMMANDS", Commands), "SMITHERS"),
+      {}
     )
     const environment = yield* EnvironmentProvider.make
     const programs = yield* Effect.forEach(
