@@ -79,6 +79,12 @@ interface Refused {
   readonly exit: Exit.Exit<never, unknown>
 }
 
+interface Busy {
+  readonly batch: ReadonlyArray<Queued>
+  readonly first: Outcome
+  readonly started: bigint
+}
+
 type Outcome =
   | {
     readonly _tag: "Committed"
@@ -121,22 +127,17 @@ const toError = (cause: unknown): PersistenceError =>
     cause
   })
 
-/** One turn of the event loop: every fiber that is ready has run when it is over. */
-const macrotask = Effect.async<void>((resume) => {
-  const handle = setImmediate(() => resume(Effect.void))
-  return Effect.sync(() => clearImmediate(handle))
-})
-
 /**
  * The group-commit writer: the only code that opens a transaction on the write connection.
  *
- * One fiber takes everything that is waiting, executes it in one transaction and answers everybody. A batch is first
+ * Once in a turn of the event loop, when every fiber that is ready has run, it takes everything that is waiting, executes it
+ * in one transaction and answers everybody. A batch is first
  * executed without savepoints; only when a unit of it fails is the batch undone and repeated with one savepoint a unit,
  * so that the failing unit fails alone and the usual case pays nothing for it. What even a savepoint cannot separate
  * (a full disk ends the whole transaction, a deferred constraint speaks up at COMMIT) is committed unit by unit.
  *
- * `try`/`catch` instead of Effect: a batch is one synchronous call, so that nothing else can run inside the transaction,
- * and thousands of statements pay no interpreter. `onCommit` is called after every commit, before anybody is answered.
+ * `try`/`catch` and a callback instead of Effect: a batch is one synchronous call, so that nothing else can run inside the
+ * transaction, and neither its statements nor its turn pay an interpreter; one fiber has the patience for a lock. `onCommit` is called after every commit, before anybody is answered.
  */
 export const makeWriter = (db: Database, onCommit: () => void) =>
   Effect.gen(function*() {
@@ -147,7 +148,13 @@ export const makeWriter = (db: Database, onCommit: () => void) =>
     let single = 0
     let closed = false
     let retriesLeft = busyRetries
-    const work = Effect.unsafeMakeLatch(false)
+    /** A batch that finds the database locked by another process, until it is through. */
+    let busy: Busy | undefined
+    const wait = Effect.unsafeMakeLatch(false)
+    const drained = Effect.unsafeMakeLatch(false)
+    /** Effects that no batch may run beside. */
+    let held = 0
+    let scheduled: NodeJS.Immediate | undefined
     const space = Effect.unsafeMakeLatch(true)
     const turn = Effect.unsafeMakeSemaphore(1)
     const begin = db.prepare("BEGIN IMMEDIATE")
@@ -277,12 +284,16 @@ export const makeWriter = (db: Database, onCommit: () => void) =>
       }
     }
 
-    const carryOut = Effect.fnUntraced(function*(batch: ReadonlyArray<Queued>) {
-      if (batch.length === 0) return
-      const started = clock.unsafeCurrentTimeNanos()
+    const account = (batch: ReadonlyArray<Queued>, outcome: Outcome, started: bigint) => {
+      answer(outcome._tag === "Busy" ? { _tag: "Failed", error: toError(outcome.cause) } : outcome, batch)
+      if (outcome._tag === "Committed") batchSize.unsafeUpdate(outcome.done.length, [])
+      commitMicros.unsafeUpdate(Number(clock.unsafeCurrentTimeNanos() - started) / 1_000, [])
       queueDepth.unsafeUpdate(pending.length, [])
-      let outcome = commitBatch(batch)
-      // While closing, all batches together have the patience of one: a lock that outlasts it must not hold the exit up.
+    }
+
+    /** While closing, all batches together have the patience of one: a lock that outlasts it must not hold the exit up. */
+    const repeatBusy = Effect.fnUntraced(function*({ batch, first, started }: Busy) {
+      let outcome: Outcome = first
       if (!closed) retriesLeft = busyRetries
       while (outcome._tag === "Busy" && retriesLeft > 0) {
         retriesLeft--
@@ -290,13 +301,10 @@ export const makeWriter = (db: Database, onCommit: () => void) =>
         queueDepth.unsafeUpdate(pending.length, [])
         outcome = commitBatch(batch)
       }
-      answer(outcome._tag === "Busy" ? { _tag: "Failed", error: toError(outcome.cause) } : outcome, batch)
-      if (outcome._tag === "Committed") batchSize.unsafeUpdate(outcome.done.length, [])
-      commitMicros.unsafeUpdate(Number(clock.unsafeCurrentTimeNanos() - started) / 1_000, [])
-      queueDepth.unsafeUpdate(pending.length, [])
+      account(batch, outcome, started)
     })
 
-    const flush = Effect.suspend(() => {
+    const take = (): ReadonlyArray<Queued> => {
       const batch: Array<Queued> = []
       for (const unit of pending.splice(0, single > 0 ? 1 : maxBatch)) {
         if (unit.state === "withdrawn") continue
@@ -304,44 +312,75 @@ export const makeWriter = (db: Database, onCommit: () => void) =>
         batch.push(unit)
       }
       if (single > 0) single--
-      return carryOut(batch).pipe(
-        // A bug of this writer or of the driver must not leave callers waiting for ever.
-        Effect.catchAllCause((cause) =>
-          Effect.sync(() => {
-            for (const unit of batch) unit.resume(Exit.failCause(cause))
-          })
-        ),
-        Effect.ensuring(Effect.sync(() => {
-          // Half empty before anybody is let in: else each batch would wake all who wait for the few that find room.
-          if (pending.length <= Bounds.writeQueueUnits / 2) space.unsafeOpen()
-          if (pending.length === 0 && !closed) work.unsafeClose()
-        }))
-      )
-    })
+      return batch
+    }
 
-    const loop = Effect.gen(function*() {
+    /** One batch; what another process keeps from its lock goes to the fiber that has patience. */
+    const flush = () => {
+      scheduled = undefined
+      if (held > 0 || busy !== undefined) return
+      const batch = take()
+      if (batch.length === 0) return rest()
+      const started = clock.unsafeCurrentTimeNanos()
+      queueDepth.unsafeUpdate(pending.length, [])
+      try {
+        const outcome = commitBatch(batch)
+        if (outcome._tag === "Busy") {
+          busy = { batch, first: outcome, started }
+          wait.unsafeOpen()
+          return
+        }
+        account(batch, outcome, started)
+      } catch (defect) {
+        // A bug of this writer or of the driver must not leave callers waiting for ever.
+        for (const unit of batch) unit.resume(Exit.die(defect))
+      }
+      rest()
+    }
+
+    /** Every fiber that is ready gets its turn before the next batch. */
+    const rest = () => {
+      // Half empty before anybody is let in: else each batch would wake all who wait for the few that find room.
+      if (pending.length <= Bounds.writeQueueUnits / 2) space.unsafeOpen()
+      if (pending.length > 0) scheduled ??= setImmediate(flush)
+      else if (closed) drained.unsafeOpen()
+    }
+
+    const patient = Effect.gen(function*() {
       for (;;) {
-        yield* work.await
-        if (closed && pending.length === 0) return
-        yield* macrotask
-        yield* turn.withPermits(1)(flush)
+        yield* wait.await
+        wait.unsafeClose()
+        const waiting = busy
+        if (waiting === undefined) return
+        yield* turn.withPermits(1)(repeatBusy(waiting)).pipe(
+          Effect.catchAllCause((cause) =>
+            Effect.sync(() => {
+              for (const unit of waiting.batch) unit.resume(Exit.failCause(cause))
+            })
+          )
+        )
+        busy = undefined
+        rest()
       }
     })
 
     yield* Effect.acquireRelease(
-      Effect.forkDaemon(loop),
+      Effect.forkDaemon(patient),
       (fiber) =>
         Effect.suspend(() => {
           closed = true
-          work.unsafeOpen()
-          return Fiber.await(fiber)
+          rest()
+          return Effect.zipRight(
+            busy === undefined && pending.length === 0 ? Effect.void : drained.await,
+            Effect.zipRight(Effect.sync(() => wait.unsafeOpen()), Fiber.await(fiber))
+          )
         })
     )
 
     const enqueue = (unit: Queued) => {
       pending.push(unit)
       if (pending.length >= Bounds.writeQueueUnits) space.unsafeClose()
-      work.unsafeOpen()
+      if (held === 0 && busy === undefined) scheduled ??= setImmediate(flush)
     }
 
     const closedError = new PersistenceError({ operation: "write", reason: "Closed" })
@@ -367,7 +406,16 @@ export const makeWriter = (db: Database, onCommit: () => void) =>
       })
 
     /** Runs an effect between two batches; units gather meanwhile. It must not wait for a write of its own. */
-    const between = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => turn.withPermits(1)(effect)
+    const between = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+      turn.withPermits(1)(Effect.acquireUseRelease(
+        Effect.sync(() => held++),
+        () => effect,
+        () =>
+          Effect.sync(() => {
+            held--
+            rest()
+          })
+      ))
 
     return { write, submit, between }
   })
