@@ -29,7 +29,7 @@ export const subsystems: Readonly<Record<string, Subsystem>> = {
   "persistence": { mayImport: ["model"] },
   "journal": { mayImport: ["model", "persistence"] },
   "audit": { mayImport: ["model", "persistence"] },
-  "access": { mayImport: ["model", "persistence", "audit"] },
+  "access": { mayImport: ["model", "persistence", "audit", "secrets"] },
   "secrets": { mayImport: ["model"] },
   "cache": { mayImport: ["model", "persistence"] },
   "sandbox": { mayImport: ["model", "persistence", "journal", "audit", "secrets"] },

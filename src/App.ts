@@ -4,18 +4,31 @@ import { Access, AccessConfig } from "./access/index.ts"
 import { Audit } from "./audit/index.ts"
 import { Cache, CacheConfig } from "./cache/index.ts"
 import { Home, ServiceInfo } from "./cli/index.ts"
+import * as SecretAudit from "./cli/SecretAudit.ts"
 import * as WorkflowModules from "./cli/WorkflowModules.ts"
 import * as WorkflowsConfig from "./cli/WorkflowsConfig.ts"
 import { ApprovalStore, Engine, EngineConfig, Runner, Supervisor, TaskCache, TimerStore } from "./engine/index.ts"
 import { Gateway, GatewayConfig } from "./gateway/index.ts"
 import { Journal, RunStore } from "./journal/index.ts"
 import { Persistence, PersistenceConfig } from "./persistence/index.ts"
+import { RedactedLogger, SecretGuard, SecretProviders, Secrets, SecretsConfig } from "./secrets/index.ts"
+
+const Providers = SecretProviders.layerConfig.pipe(
+  Layer.catchAll((error) =>
+    Layer.fail(
+      ConfigError.isConfigError(error) ? error : ConfigError.InvalidData(["SMITHERS_SECRETS_COMMANDS"], error.message)
+    )
+  ),
+  Layer.provide(NodeContext.layer)
+)
 
 const settings = [
   PersistenceConfig.layerConfig,
   AccessConfig.layerConfig,
   EngineConfig.layerConfig,
   CacheConfig.layerConfig,
+  SecretsConfig.layerConfig,
+  Providers,
   WorkflowsConfig.layerConfig,
   GatewayConfig.layerConfig
 ] as const
@@ -33,6 +46,12 @@ const Settings = Layer.unwrapEffect(Effect.as(checkSettings, Layer.mergeAll(...s
 const AccessLive = Layer.provide(Access.layer, Gateway.layerMethods)
 
 const JournalLive = Layer.merge(Journal.layer, RunStore.layer)
+
+/** What is built on it logs without secrets and stores none. */
+const SecretsLive = Layer.merge(Secrets.layer, RedactedLogger.layer).pipe(
+  Layer.provideMerge(SecretGuard.layer),
+  Layer.provide(SecretAudit.layer)
+)
 
 const EngineLive = Layer.merge(Engine.layer, TaskCache.layer).pipe(
   Layer.provideMerge(Runner.layer),
@@ -70,6 +89,7 @@ export const App = Info.pipe(
   Layer.provideMerge(EngineLive),
   Layer.provideMerge(Layer.merge(JournalLive, Cache.layer)),
   Layer.provideMerge(AccessLive),
+  Layer.provideMerge(SecretsLive),
   Layer.provideMerge(Audit.layer),
   Layer.provideMerge(Persistence.layer),
   Layer.provide(Settings),

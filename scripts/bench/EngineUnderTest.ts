@@ -7,6 +7,7 @@ import { ApprovalStore, Engine, EngineConfig, Runner, Supervisor, TimerStore } f
 import { Journal, RunStore } from "../../src/journal/index.ts"
 import { type Actor } from "../../src/model/index.ts"
 import { Persistence, PersistenceConfig } from "../../src/persistence/index.ts"
+import { SecretGuard } from "../../src/secrets/index.ts"
 
 const actor: Actor = { userId: "user:bench", tokenId: null, role: "operator", scopes: ["*"] }
 
@@ -24,6 +25,7 @@ const layerAt = (home: string, workflows: Layer.Layer<never, never, WorkflowEngi
     Layer.provideMerge(Runner.layer),
     Layer.provideMerge(Layer.mergeAll(ApprovalStore.layer, TimerStore.layer)),
     Layer.provideMerge(journal),
+    Layer.provideMerge(SecretGuard.layer),
     Layer.provideMerge(EngineConfig.layerDefault)
   )
   return Supervisor.layer.pipe(

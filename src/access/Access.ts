@@ -2,6 +2,7 @@ import { Clock, Context, Duration, Effect, Layer, Metric, Number, Option, type R
 import { Audit } from "../audit/index.ts"
 import { type Actor, actorName, Bounds, type CatalogScope, systemActor } from "../model/index.ts"
 import { Persistence, type PersistenceError } from "../persistence/index.ts"
+import { SecretGuard } from "../secrets/index.ts"
 import { AccessConfig } from "./AccessConfig.ts"
 import { Forbidden, InvalidGrant, TokenNotFound, Unauthorized } from "./AccessError.ts"
 import { makeAdminTokenFile } from "./internal/AdminTokenFile.ts"
@@ -108,6 +109,12 @@ const make = Effect.gen(function*() {
   const persistence = yield* Persistence.Persistence
   const audit = yield* Audit.Audit
   const methods = yield* Methods
+  const guard = yield* SecretGuard.SecretGuard
+  // One that we made is known by its format.
+  yield* Option.match(config.adminToken, {
+    onNone: () => Effect.void,
+    onSome: (token) => Effect.ignore(guard.watch({ provider: "smithers", name: "admin-token" }, token))
+  })
   const adminFile = yield* makeAdminTokenFile(persistence.home)
   yield* persistence.migrate(migrations)
 
@@ -149,6 +156,12 @@ const make = Effect.gen(function*() {
     return yield* error
   })
 
+  const refuseSecret = (field: string, text = "") =>
+    guard.suspects(text)
+      ? Effect.mapError(guard.check({ field, text }), ({ path, problem }) =>
+        new InvalidGrant({ field: path, bound: problem }))
+      : Effect.void
+
   const checkRoom = (nowMs: number) =>
     grants.hasRoom(nowMs)
       ? Effect.void
@@ -165,6 +178,9 @@ const make = Effect.gen(function*() {
     issue: Effect.fn("Access.issue")(function*({ actor, label, role, scopes, ttlMs, userId }) {
       const lifetimeMs = ttlMs ?? Math.min(grantBounds.defaultTtlMs, maxTtlMs)
       yield* checkRequest({ role, scopes, label, userId }, lifetimeMs, maxTtlMs, methods)
+      yield* refuseSecret("role", role)
+      yield* refuseSecret("userId", userId)
+      yield* refuseSecret("label", label)
       yield* checkGiver("token.issue", actor, { role, scopes })
       const nowMs = yield* Clock.currentTimeMillis
       yield* checkRoom(nowMs)

@@ -6,6 +6,7 @@ import { approveCommand, denyCommand } from "./commands/ApprovalCommands.ts"
 import { backupCommand } from "./commands/BackupCommands.ts"
 import { cacheCommand } from "./commands/CacheCommands.ts"
 import { configCommand } from "./commands/ConfigCommand.ts"
+import { doctorCommand } from "./commands/DoctorCommand.ts"
 import { runCommand } from "./commands/RunCommand.ts"
 import {
   cancelCommand,
@@ -88,6 +89,7 @@ const rootCommand = <E>(composition: Composition<E>) => {
       cacheCommand,
       tokenCommand,
       backupCommand,
+      doctorCommand,
       configCommand(composition.checkConfig)
     ])
   )

@@ -50,6 +50,16 @@ export const catalogue: ReadonlyArray<Setting> = [
     secret: true
   }),
   setting("SMITHERS_TOKEN_MAX_TTL", "30 days", "The longest lifetime that a token may be issued for."),
+  setting(
+    "SMITHERS_SECRETS_TTL",
+    "1 minute",
+    "How long the value of a secret is used before its provider is asked again."
+  ),
+  setting(
+    "SMITHERS_SECRETS_COMMANDS",
+    null,
+    "Programs that print secrets, as a JSON object from provider to arguments with `{name}` in one of them."
+  ),
   setting("SMITHERS_TLS_CERT", null, "File of the TLS certificate chain (PEM); together with SMITHERS_TLS_KEY."),
   setting("SMITHERS_TLS_KEY", null, "File of the TLS private key (PEM)."),
   setting(

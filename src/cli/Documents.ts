@@ -74,6 +74,33 @@ export const BackupDocument = Schema.Struct({
   tables: Schema.Record({ key: Schema.String, value: Schema.Int })
 })
 
+/** `doctor secrets`: where, and which secret or format; never a value. At most 1,000 findings, `count` says of how many. */
+export const SecretsDocument = Schema.Struct({
+  home: Schema.String,
+  scanned: Schema.Struct({ files: Schema.Int, texts: Schema.Int }),
+  count: Schema.Int,
+  findings: Schema.Array(Schema.Union(
+    Schema.Struct({
+      /** Relative to the home, as of all findings. */
+      file: Schema.String,
+      table: Schema.String,
+      /** The row's primary key, its parts joined by `/`. */
+      key: Schema.String,
+      column: Schema.String,
+      /** Where in the column: `output_json.config.apiKey`. */
+      path: Schema.String,
+      kind: Schema.Literal("value", "format"),
+      found: Schema.String
+    }),
+    Schema.Struct({
+      file: Schema.String,
+      line: Schema.Int,
+      kind: Schema.Literal("value", "format"),
+      found: Schema.String
+    })
+  ))
+})
+
 /** `config`. The value of a secret is `<redacted>`. */
 export const ConfigDocument = Schema.Struct({
   settings: Schema.Array(Schema.Struct({

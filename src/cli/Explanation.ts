@@ -78,6 +78,8 @@ const outcomes: Readonly<Record<string, Outcome>> = {
   "Unauthorized": "forbidden",
   "InvalidGrant": "usage",
   "TokenNotFound": "notFound",
+  "InvalidSecretInput": "usage",
+  "SecretNotFound": "notFound",
   "GatewayUnreachable": "unreachable",
   "GatewayRefused.InsecureBind": "usage",
   "GatewayRefused.TlsFiles": "usage",

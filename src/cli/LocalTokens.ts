@@ -5,6 +5,7 @@ import { Audit } from "../audit/index.ts"
 import { methodScopes } from "../gateway/contract.ts"
 import type { Actor } from "../model/index.ts"
 import { Persistence, PersistenceConfig } from "../persistence/index.ts"
+import { SecretGuard } from "../secrets/index.ts"
 import { CommandFailed } from "./CommandFailed.ts"
 import { TokenDesk } from "./TokenDesk.ts"
 
@@ -42,7 +43,7 @@ const existingHome = Layer.effectDiscard(Effect.gen(function*() {
 /** Tokens of a home whose service does not run. */
 export const layerLocal = desk.pipe(
   Layer.provide(Access.layer),
-  Layer.provide([AccessConfig.layerConfig, Audit.layer, Layer.succeed(Methods, methodScopes)]),
+  Layer.provide([AccessConfig.layerConfig, Audit.layer, Layer.succeed(Methods, methodScopes), SecretGuard.layer]),
   Layer.provide(Persistence.layer),
   Layer.provide(existingHome),
   Layer.provide(PersistenceConfig.layerConfig)

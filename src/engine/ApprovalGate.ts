@@ -4,7 +4,9 @@ import { createHash } from "node:crypto"
 import { ApprovalOutcome, Bounds } from "../model/index.ts"
 import { awaitNode } from "./DurableWait.ts"
 import { InvalidInput } from "./EngineError.ts"
+import type { ActiveRun } from "./internal/ActiveRun.ts"
 import { codecOf } from "./internal/Codec.ts"
+import { refuseSecrets } from "./internal/SecretCheck.ts"
 import { CurrentIteration, currentRun, enter } from "./Step.ts"
 
 /** What an approver is asked, and who is responsible for the answer. */
@@ -41,6 +43,17 @@ const canonical = (value: unknown): unknown => {
   return value
 }
 
+/** Nothing of what is asked may hold a secret: it is stored, and shown to whoever may decide. */
+const refuseAsked = (
+  { services: { guard } }: ActiveRun,
+  { id, payload: _, ...asked }: ApprovalRequest,
+  payloadJson: string
+) =>
+  Effect.zipRight(
+    refuseSecrets(guard, { field: `approval ${id}.payload`, text: payloadJson }),
+    Effect.flatMap(encodePayload(asked), (text) => refuseSecrets(guard, { field: `approval ${id}`, text }))
+  )
+
 /**
  * Asks a person and waits for the answer, parked, for as long as it takes. The decision binds to the payload's hash: a
  * body that asks to approve something else than what was decided stops as diverged instead of going on.
@@ -74,6 +87,7 @@ export const request = (
     )
     const changed = stored !== undefined && !Option.contains(yield* shownHash, hash)
     if (changed && stored.state === "finished") return yield* run.diverge(options.id, decidedOtherwise)
+    if (stored === undefined || changed) yield* Effect.orDie(refuseAsked(run, options, payloadJson))
     const node = yield* awaitNode(run, {
       nodeId: options.id,
       iteration,

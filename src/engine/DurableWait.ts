@@ -3,6 +3,8 @@ import type { RunStore } from "../journal/index.ts"
 import { nodeKey, type NodeKind, type NodeState, type RunEventType } from "../model/index.ts"
 import type { Write } from "../persistence/index.ts"
 import type { ActiveRun, Entry, WaitKind } from "./internal/ActiveRun.ts"
+import { refuseSecretId } from "./internal/CurrentStep.ts"
+import { shown } from "./internal/SecretCheck.ts"
 import { CurrentGroup } from "./Step.ts"
 
 /** A node that waits for something from outside of the run's body. */
@@ -38,7 +40,7 @@ export const awaitNode = (
   const { runs } = run.services
   const { iteration, nodeId } = options
   const open = Effect.flatMap(
-    Clock.currentTimeMillis,
+    Effect.zipRight(refuseSecretId(run, nodeId), Clock.currentTimeMillis),
     (now) =>
       Effect.withFiberRuntime<void, RunStore.NodeCompleted>((fiber) => {
         const also = options.opening?.(now)
@@ -49,7 +51,7 @@ export const awaitNode = (
           iteration,
           ordinal: run.nextOrdinal,
           kind: options.kind,
-          label: options.label,
+          label: shown(run.services.guard, options.label),
           parentNodeId: Context.get(fiber.currentContext, CurrentGroup),
           state,
           attempt: 1,

@@ -11,15 +11,17 @@ import {
   IdempotencyKey,
   type Run,
   RunId,
-  type StartedBy,
+  StartedBy,
   terminalStatuses
 } from "../model/index.ts"
 import { Persistence, type PersistenceError, Write } from "../persistence/index.ts"
+import { SecretGuard } from "../secrets/index.ts"
 import { ApprovalStore } from "./ApprovalStore.ts"
 import { completion } from "./DurableWait.ts"
 import { DecisionRefused, InvalidInput, NodeNotFound, RunConflict, type WorkflowNotFound } from "./EngineError.ts"
 import { codecOf } from "./internal/Codec.ts"
 import { newRunId } from "./internal/NewRunId.ts"
+import { refuseSecrets } from "./internal/SecretCheck.ts"
 import { type Definition, schemasOf } from "./internal/WorkflowEngineAdapter.ts"
 import { ModuleRevision, Runner } from "./Runner.ts"
 import { TimerStore } from "./TimerStore.ts"
@@ -167,6 +169,7 @@ export class Description extends Context.Reference<Description>()("smithers-orch
 
 const isRunId = Schema.is(RunId)
 const isIdempotencyKey = Schema.is(IdempotencyKey)
+const encodeStartedBy = Schema.encodeSync(Schema.parseJson(StartedBy))
 const encodeDecision = Schema.encodeUnknown(Schema.parseJson())
 const outcomeCodec = codecOf(ApprovalOutcome)
 
@@ -174,15 +177,6 @@ const bounded = (field: string, text: string, bound: number) =>
   Buffer.byteLength(text) <= bound
     ? Effect.void
     : new InvalidInput({ field, problem: `has ${Buffer.byteLength(text)} bytes, at most ${bound} are accepted` })
-
-/** A value outside of its schema, named by its path. */
-const invalid = (field: string) => (error: ParseResult.ParseError) => {
-  const [issue] = ParseResult.ArrayFormatter.formatErrorSync(error)
-  return new InvalidInput({
-    field: [field, ...(issue?.path ?? [])].map(String).join("."),
-    problem: issue?.message ?? error.message
-  })
-}
 
 const make = Effect.gen(function*() {
   const persistence = yield* Persistence.Persistence
@@ -193,6 +187,16 @@ const make = Effect.gen(function*() {
   const audit = yield* Audit.Audit
   const cache = yield* Cache.Cache
   const runner = yield* Runner
+  const guard = yield* SecretGuard.SecretGuard
+
+  /** A value outside of its schema, named by its path. What is wrong about it may quote it. */
+  const invalid = (field: string) => (error: ParseResult.ParseError) => {
+    const [issue] = ParseResult.ArrayFormatter.formatErrorSync(error)
+    return new InvalidInput({
+      field: guard.redact([field, ...(issue?.path ?? [])].map(String).join(".")),
+      problem: guard.redact(issue?.message ?? error.message)
+    })
+  }
 
   const operated = (
     atMs: number,
@@ -223,13 +227,17 @@ const make = Effect.gen(function*() {
       if (options.idempotencyKey !== undefined && !isIdempotencyKey(options.idempotencyKey)) {
         return yield* new InvalidInput({ field: "idempotencyKey", problem: "must have 1 to 256 characters" })
       }
-      const codec = codecOf(schemasOf(definition.workflow).payload)
-      const payload = yield* Effect.mapError(
-        Schema.decodeUnknown(schemasOf(definition.workflow).payload)(options.input),
-        invalid("input")
-      )
+      const schema = schemasOf(definition.workflow).payload
+      const codec = codecOf(schema)
+      const payload = yield* Effect.mapError(Schema.decodeUnknown(schema)(options.input), invalid("input"))
       const inputJson = (yield* Effect.mapError(codec.encode(payload), invalid("input"))) ?? "{}"
       yield* bounded("input", inputJson, Bounds.runInputBytes)
+      yield* refuseSecrets(guard, { field: "input", text: inputJson, schema })
+      yield* refuseSecrets(guard, { field: "runId", text: options.runId ?? "" })
+      yield* refuseSecrets(guard, { field: "idempotencyKey", text: options.idempotencyKey ?? "" })
+      if (options.startedBy !== undefined) {
+        yield* refuseSecrets(guard, { field: "startedBy", text: encodeStartedBy(options.startedBy) })
+      }
       const createdAtMs = yield* Clock.currentTimeMillis
       const runId = options.runId ?? newRunId(createdAtMs)
       const key = options.idempotencyKey ?? null
@@ -443,6 +451,8 @@ const make = Effect.gen(function*() {
         ? null
         : yield* Effect.mapError(encodeDecision(decision.value), invalid("decision"))
       yield* bounded("decision", decisionJson ?? "", Bounds.runInputBytes)
+      yield* refuseSecrets(guard, { field: "decision", text: decisionJson ?? "" })
+      yield* refuseSecrets(guard, { field: "note", text: note ?? "" })
       const outputJson = yield* Effect.orDie(outcomeCodec.encode({
         approved: decision.approved,
         note,

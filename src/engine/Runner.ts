@@ -32,6 +32,7 @@ import {
   terminalStatuses
 } from "../model/index.ts"
 import { Persistence, type PersistenceError, Write } from "../persistence/index.ts"
+import { SecretGuard } from "../secrets/index.ts"
 import { ApprovalStore } from "./ApprovalStore.ts"
 import { type CompletedNode, completion } from "./DurableWait.ts"
 import { EngineConfig } from "./EngineConfig.ts"
@@ -39,6 +40,7 @@ import { InvalidInput, WorkflowNotFound } from "./EngineError.ts"
 import { ActiveRun, type RunServices, type Wait } from "./internal/ActiveRun.ts"
 import { codecOf } from "./internal/Codec.ts"
 import * as Failure from "./internal/Failure.ts"
+import { refuseSecrets } from "./internal/SecretCheck.ts"
 import { childNodeId, type Definition, makeWorkflowEngine, schemasOf } from "./internal/WorkflowEngineAdapter.ts"
 import { TaskFailed } from "./TaskFailed.ts"
 import { TimerStore } from "./TimerStore.ts"
@@ -131,8 +133,9 @@ const make = Effect.gen(function*() {
   const approvals = yield* ApprovalStore
   const timers = yield* TimerStore
   const cache = yield* Cache.Cache
+  const guard = yield* SecretGuard.SecretGuard
   const timersChanged = Effect.unsafeMakeLatch(false)
-  const services: RunServices = { persistence, journal, runs, approvals, timers, cache, timersChanged }
+  const services: RunServices = { persistence, journal, runs, approvals, timers, cache, guard, timersChanged }
   const ownerId = `pid:${process.pid}:${randomUUID()}`
   const definitions = new Map<string, Definition>()
   const active = new Map<string, ActiveRun>()
@@ -233,16 +236,19 @@ const make = Effect.gen(function*() {
 
   const failure = (run: ActiveRun, cause: Cause.Cause<unknown>): Ending => {
     const { defect, error } = Failure.squash(cause)
-    return { _tag: "Failed", error: Failure.record(error, defect ? undefined : schemasOf(run.workflow).error) }
+    const declared = defect ? undefined : schemasOf(run.workflow).error
+    return { _tag: "Failed", error: Failure.record(guard.redact, error, declared) }
   }
 
   const outcome = (run: ActiveRun, exit: Exit.Exit<unknown, unknown>): Effect.Effect<Ending> => {
     if (Exit.isFailure(exit)) return Effect.succeed(failure(run, exit.cause))
-    return codecOf(schemasOf(run.workflow).success).encode(exit.value).pipe(
+    const schema = schemasOf(run.workflow).success
+    return codecOf(schema).encode(exit.value).pipe(
       Effect.flatMap((outputJson) => {
         const size = outputJson === null ? 0 : Buffer.byteLength(outputJson)
+        const finished: Ending = { _tag: "Finished", outputJson }
         return size <= Bounds.outputBytes
-          ? Effect.succeed<Ending>({ _tag: "Finished", outputJson })
+          ? Effect.as(refuseSecrets(guard, { field: "result", text: outputJson ?? "", schema }), finished)
           : new InvalidInput({ field: "result", problem: `has ${size} bytes, at most ${Bounds.outputBytes} are kept` })
       }),
       Effect.catchAll((error) => Effect.succeed(failure(run, Cause.die(error))))
@@ -273,8 +279,10 @@ const make = Effect.gen(function*() {
       ])).pipe(Effect.catchTags({ NodeCompleted: () => again, RunChanged: () => again }))
     })
 
-  const hold = (runId: string, epoch: number, why: Hold, type: RunEventType) =>
+  const hold = (runId: string, epoch: number, found: Hold, type: RunEventType) =>
     Effect.gen(function*() {
+      // The reason may quote a value that does not fit.
+      const why = { ...found, reason: guard.redact(found.reason) }
       const now = yield* Clock.currentTimeMillis
       yield* persistence.write(Write.all([
         runs.fence(runId, epoch),
@@ -581,7 +589,9 @@ const make = Effect.gen(function*() {
     launchChild: (workflow, runId, payload, parentRunId) =>
       Effect.gen(function*() {
         const found = yield* definition(workflow.name)
-        const inputJson = yield* Effect.orDie(codecOf(schemasOf(workflow).payload).encode(payload))
+        const schema = schemasOf(workflow).payload
+        const inputJson = yield* Effect.orDie(codecOf(schema).encode(payload))
+        yield* refuseSecrets(guard, { field: "input", text: inputJson ?? "", schema })
         yield* launch({
           runId,
           parentRunId,

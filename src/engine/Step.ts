@@ -2,6 +2,7 @@ import type { WorkflowEngine } from "@effect/workflow"
 import { Cause, Clock, Context, Effect, Exit } from "effect"
 import type { RunEventType } from "../model/index.ts"
 import { CurrentGroup, CurrentIteration, currentRun, enter } from "./internal/CurrentStep.ts"
+import { shown } from "./internal/SecretCheck.ts"
 import { StepExecution } from "./internal/StepExecution.ts"
 import type { StepOptions } from "./StepOptions.ts"
 
@@ -57,7 +58,7 @@ export const group = <A, E, R>(
         iteration,
         ordinal: active.nextOrdinal,
         kind: "group",
-        label,
+        label: shown(active.services.guard, label),
         parentNodeId,
         state,
         attempt: 1,

@@ -37,6 +37,8 @@ export interface StepOptions<A, I, E, EI, X, R> {
   readonly kind: NodeKind
   readonly label?: string | undefined
   readonly output: Schema.Schema<A, I>
+  /** What the stored text is by an author's schemas, where `output` is not one: says what of it may hold a secret. */
+  readonly stored?: (() => Schema.Schema.All) | undefined
   readonly error?: Schema.Schema<E, EI> | undefined
   readonly retry?: RetryPolicy<X> | undefined
   /** Bound on one attempt. */

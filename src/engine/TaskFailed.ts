@@ -13,7 +13,8 @@ export class TaskFailed extends Schema.TaggedError<TaskFailed>()("TaskFailed", {
     "HeartbeatLost",
     "OutcomeUnknown",
     "OutputInvalid",
-    "OutputTooLarge"
+    "OutputTooLarge",
+    "SecretRefused"
   ),
   /** Name of the underlying error, e.g. its `_tag`. */
   cause: Schema.String,

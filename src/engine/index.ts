@@ -11,6 +11,7 @@
  * operations, `Supervisor` takes runs up after a crash. Whatever a run waits for is a row that both sides commit against:
  * the run "I wait for X", the world "X is here"; either order wakes it.
  */
+import { Redaction, SecretRef, Secrets } from "../secrets/index.ts"
 export * as ApprovalGate from "./ApprovalGate.ts"
 export * as ApprovalStore from "./ApprovalStore.ts"
 export * as Engine from "./Engine.ts"
@@ -20,5 +21,7 @@ export * as Runner from "./Runner.ts"
 export * as Step from "./Step.ts"
 export * as Supervisor from "./Supervisor.ts"
 export * as TaskCache from "./TaskCache.ts"
+/** For authors of workflows, whose front door stands above this one. */
+export { Redaction, SecretRef, Secrets }
 export { DuplicateNode, TaskFailed } from "./TaskFailed.ts"
 export * as TimerStore from "./TimerStore.ts"

@@ -4,6 +4,7 @@ import { Context, Duration, Effect, FiberId, FiberSet, Layer, Option, RuntimeFla
 import { Access, Methods } from "../access/index.ts"
 import { Engine } from "../engine/index.ts"
 import { Journal, RunStore } from "../journal/index.ts"
+import { SecretGuard } from "../secrets/index.ts"
 import * as ApprovalHandlers from "./ApprovalHandlers.ts"
 import * as CacheHandlers from "./CacheHandlers.ts"
 import { type GatewayRpc, methodScopes } from "./contract.ts"
@@ -47,7 +48,7 @@ const make = Effect.gen(function*() {
     config.consoleDirectory,
     () => path.resolve(path.dirname(new URL(import.meta.url).pathname), "../console")
   )
-  const dispatcher = makeDispatcher(access, handlers)
+  const dispatcher = makeDispatcher(access, handlers, yield* SecretGuard.SecretGuard)
   const serve = makeHttpFace({
     dispatcher,
     engine,

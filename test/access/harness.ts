@@ -4,6 +4,7 @@ import { Access, AccessConfig, Methods } from "../../src/access/index.ts"
 import { Audit } from "../../src/audit/index.ts"
 import { systemActor } from "../../src/model/index.ts"
 import { Persistence, PersistenceConfig } from "../../src/persistence/index.ts"
+import { SecretGuard } from "../../src/secrets/index.ts"
 
 const config = (adminToken?: string) =>
   Layer.succeed(AccessConfig.AccessConfig, {
@@ -17,7 +18,11 @@ const methods = Layer.succeed(
 )
 
 const service = (adminToken?: string) =>
-  Access.layer.pipe(Layer.provide([config(adminToken), methods]), Layer.provideMerge(Audit.layer))
+  Access.layer.pipe(
+    Layer.provide([config(adminToken), methods]),
+    Layer.provideMerge(Audit.layer),
+    Layer.provide(SecretGuard.layer)
+  )
 
 /** Access on a fresh database. */
 export const Fresh = service().pipe(Layer.provideMerge(Persistence.layerTemp), Layer.provideMerge(NodeContext.layer))

@@ -2,6 +2,7 @@ import { FileSystem, Path } from "@effect/platform"
 import { NodeContext } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { credentials } from "../secrets/support.ts"
 import * as GitRepository from "./support/GitRepository.ts"
 import { openDesk, place } from "./support/ReleaseDesk.ts"
 
@@ -56,6 +57,18 @@ describe("release-notes shows the words of commits and nothing else:", () => {
         assert.strictEqual((yield* lineOf(message)).line, expected)
       }).pipe(Effect.provide(NodeContext.layer)))
   }
+
+  it.scopedLive("a credential in a message or a name is cut out, and the notes are made all the same", () =>
+    Effect.gen(function*() {
+      const { "github-token": token, "private-key": key } = credentials("release-notes")
+      const hidden = Array.from(token!).join("\u200b")
+      const { line, notes } = yield* lineOf(
+        `fix: use ${token} for Basic authentication\n\n${key}\n\nand ${hidden}`,
+        `Ada ${token}`
+      )
+      assert.strictEqual(line, "- use \\[redacted\\] for Basic authentication")
+      for (const text of [token!, ...key!.split("\n").slice(1, 3)]) assert.notInclude(notes, text)
+    }).pipe(Effect.provide(NodeContext.layer)))
 
   it.scopedLive("an area cannot make a heading of its own", () =>
     Effect.gen(function*() {

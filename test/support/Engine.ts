@@ -6,6 +6,7 @@ import { ApprovalStore, Engine, EngineConfig, Runner, Supervisor, TimerStore } f
 import { Journal, RunStore } from "../../src/journal/index.ts"
 import { type Actor, type RunEvent } from "../../src/model/index.ts"
 import { Persistence, type PersistenceError, type Write } from "../../src/persistence/index.ts"
+import { SecretGuard } from "../../src/secrets/index.ts"
 import { Workflow } from "../../src/workflow/index.ts"
 import { makeHome, openHome, turn } from "./Home.ts"
 
@@ -95,7 +96,12 @@ export const lineTo = (real: Persistence.Persistence["Type"]) => {
 export const startProcess = Effect.fnUntraced(function*(
   real: Persistence.Persistence["Type"],
   workflows: Layer.Layer<never, never, WorkflowEngine.WorkflowEngine>,
-  options: { readonly config?: Partial<EngineConfig.EngineConfig["Type"]>; readonly supervised?: boolean } = {}
+  options: {
+    readonly config?: Partial<EngineConfig.EngineConfig["Type"]>
+    readonly supervised?: boolean
+    /** That of the test, when it watches values or observes. */
+    readonly guard?: Layer.Layer<SecretGuard.SecretGuard>
+  } = {}
 ) {
   const { line, persistence } = lineTo(real)
   const stores = Layer.mergeAll(Audit.layer, Cache.layer, ApprovalStore.layer, TimerStore.layer).pipe(
@@ -105,6 +111,7 @@ export const startProcess = Effect.fnUntraced(function*(
   const engine = Layer.mergeAll(Engine.layer, workflows).pipe(
     Layer.provideMerge(Runner.layer),
     Layer.provideMerge(stores),
+    Layer.provideMerge(options.guard ?? SecretGuard.layer),
     Layer.provideMerge(Layer.succeed(EngineConfig.EngineConfig, { ...EngineConfig.defaults, ...options.config }))
   )
   const scope = yield* Scope.make()

@@ -20,6 +20,7 @@ import type { Cache, Identity, Ticket } from "../../cache/index.ts"
 import type { Journal, RunStore } from "../../journal/index.ts"
 import { type Actor, nodeKey } from "../../model/index.ts"
 import { type Persistence, type PersistenceError, Write } from "../../persistence/index.ts"
+import type { SecretGuard } from "../../secrets/index.ts"
 import type { ApprovalStore } from "../ApprovalStore.ts"
 import { DuplicateNode } from "../TaskFailed.ts"
 import type { TimerStore } from "../TimerStore.ts"
@@ -33,6 +34,8 @@ export interface RunServices {
   readonly approvals: ApprovalStore["Type"]
   readonly timers: TimerStore["Type"]
   readonly cache: Cache.Cache["Type"]
+  /** Asked before anything of an author or a caller is stored. */
+  readonly guard: SecretGuard.SecretGuard["Type"]
   /** Opened when a timer was created: whoever fires timers looks again. */
   readonly timersChanged: Effect.Latch
 }

@@ -3,6 +3,7 @@ import { Context, Effect, Schema } from "effect"
 import type { RunStore } from "../../journal/index.ts"
 import { Iteration, NodeId, nodeKey } from "../../model/index.ts"
 import { ActiveRun } from "./ActiveRun.ts"
+import { refuseSecrets } from "./SecretCheck.ts"
 
 /** The group that steps stand in; part of the node tree, not of a node's identity. */
 export class CurrentGroup extends Context.Reference<CurrentGroup>()("smithers-orchestrator/engine/CurrentGroup", {
@@ -37,6 +38,10 @@ export const here = (below: (...args: Array<never>) => unknown): { readonly stac
   return site
 }
 
+/** The id of a node is stored wherever the node is told of: it must not be, or hold, a secret. */
+export const refuseSecretId = (run: ActiveRun, id: string): Effect.Effect<void> =>
+  Effect.orDie(refuseSecrets(run.services.guard, { field: "step id", text: id }))
+
 /** Takes the identity of a step in its run and looks up what the journal has of it. */
 export const enter = (
   run: ActiveRun,
@@ -48,7 +53,7 @@ export const enter = (
     ? Effect.dieMessage(`Step id ${id} is not 1 to 128 characters of a-z A-Z 0-9 : _ -`)
     : !isIteration(iteration)
     ? Effect.dieMessage(`Iteration ${iteration} of step ${id} is not a whole number from 0 to 1000000`)
-    : Effect.flatMap(run.claim(id, iteration, site), () => {
+    : Effect.flatMap(Effect.zipRight(refuseSecretId(run, id), run.claim(id, iteration, site)), () => {
       const stored = run.stored.get(nodeKey(id, iteration))
       // Who lost a race before lets the winner, whose result is stored, win it again.
       return stored?.state === "cancelled" ? Effect.as(nextTurn, stored) : Effect.succeed(stored)

@@ -1,11 +1,13 @@
 import { Cause, Either, Option, Schema } from "effect"
 import { Bounds, FailureRecord } from "../../model/index.ts"
-import { Redaction } from "../../secrets/index.ts"
 import { TaskFailed } from "../TaskFailed.ts"
 
-const cut = (text: string): string => {
-  const clean = Redaction.redact(text)
-  return clean.length <= Bounds.failureMessageChars ? clean : `${clean.slice(0, Bounds.failureMessageChars - 1)}…`
+/** Takes secrets out of a text. */
+type Clean = (text: string) => string
+
+const cut = (clean: Clean, text: string): string => {
+  const kept = clean(text)
+  return kept.length <= Bounds.failureMessageChars ? kept : `${kept.slice(0, Bounds.failureMessageChars - 1)}…`
 }
 
 const nameOf = (error: unknown): string => {
@@ -41,21 +43,25 @@ const toJson = (value: unknown) =>
 const Json = Schema.parseJson(Schema.Unknown)
 
 /** The record of an error: redacted and cut text; the payload only if `schema` declares how it looks. */
-export const record = <E, I>(error: unknown, schema: Schema.Schema<E, I> | undefined): FailureRecord => {
-  const described = { name: cut(nameOf(error)), message: cut(messageOf(error)) }
+export const record = <E, I>(
+  clean: Clean,
+  error: unknown,
+  schema: Schema.Schema<E, I> | undefined
+): FailureRecord => {
+  const described = { name: cut(clean, nameOf(error)), message: cut(clean, messageOf(error)) }
   if (schema !== undefined) {
     const data = Either.flatMap(Schema.encodeUnknownEither(schema)(error), toJson)
-    if (Either.isRight(data)) return { ...described, typed: true, data: redactDeep(data.right) }
+    if (Either.isRight(data)) return { ...described, typed: true, data: redactDeep(clean, data.right) }
   }
   return { ...described, typed: false }
 }
 
 /** Every text within an encoded error, redacted. */
-export const redactDeep = (value: unknown): unknown => {
-  if (typeof value === "string") return Redaction.redact(value)
-  if (Array.isArray(value)) return value.map(redactDeep)
+export const redactDeep = (clean: Clean, value: unknown): unknown => {
+  if (typeof value === "string") return clean(value)
+  if (Array.isArray(value)) return value.map((item) => redactDeep(clean, item))
   if (typeof value === "object" && value !== null) {
-    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, redactDeep(item)]))
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [clean(key), redactDeep(clean, item)]))
   }
   return value
 }
@@ -86,12 +92,12 @@ export const revive = <E, I>(nodeId: string, errorJson: string | null, schema: S
   reviveRecord(nodeId, Option.getOrElse(decodeRecord(errorJson), () => unreadable), schema)
 
 /** A failure that the task's schema does not declare, as it is raised and stored. */
-export const undeclared = (nodeId: string, error: unknown, defect: boolean): TaskFailed =>
+export const undeclared = (clean: Clean, nodeId: string, error: unknown, defect: boolean): TaskFailed =>
   error instanceof TaskFailed
     ? error
     : new TaskFailed({
       nodeId,
       reason: defect ? "Defect" : "Failed",
-      cause: nameOf(error),
-      detail: cut(messageOf(error))
+      cause: cut(clean, nameOf(error)),
+      detail: cut(clean, messageOf(error))
     })

@@ -8,6 +8,7 @@ import { TaskFailed } from "../TaskFailed.ts"
 import type { ActiveRun, Entry } from "./ActiveRun.ts"
 import { type Codec, codecOf } from "./Codec.ts"
 import * as Failure from "./Failure.ts"
+import { shown } from "./SecretCheck.ts"
 
 /** A pause that was asked for holds every step that has not started. */
 const holdWhilePaused = (run: ActiveRun, nodeId: string, iteration: number): Effect.Effect<void> =>
@@ -235,7 +236,7 @@ export class StepExecution<A, I, E, EI, X, R> {
       iteration: this.iteration,
       ordinal: this.ordinal,
       kind: this.options.kind,
-      label: this.options.label ?? null,
+      label: shown(this.active.services.guard, this.options.label ?? null),
       parentNodeId: this.parentNodeId,
       state,
       attempt,
@@ -377,7 +378,15 @@ export class StepExecution<A, I, E, EI, X, R> {
               before
             )
           }
-          return this.finish(attempt, startedAtMs, text, before)
+          const { guard } = this.active.services
+          if (text === null || !guard.suspects(text)) return this.finish(attempt, startedAtMs, text, before)
+          const schema = this.options.stored?.() ?? this.options.output
+          return Effect.matchEffect(guard.check({ field: "output", text, schema }), {
+            // It would come to the same end if it were executed again.
+            onFailure: (refused) =>
+              this.conclude(attempt, startedAtMs, Cause.fail(this.unfit("SecretRefused", refused.message)), before),
+            onSuccess: () => this.finish(attempt, startedAtMs, text, before)
+          })
         }
       })
     }
@@ -397,7 +406,7 @@ export class StepExecution<A, I, E, EI, X, R> {
     })
   }
 
-  private unfit(reason: "OutputInvalid" | "OutputTooLarge", detail: string): TaskFailed {
+  private unfit(reason: "OutputInvalid" | "OutputTooLarge" | "SecretRefused", detail: string): TaskFailed {
     return new TaskFailed({ nodeId: this.options.id, reason, cause: reason, detail })
   }
 
@@ -474,7 +483,7 @@ export class StepExecution<A, I, E, EI, X, R> {
     const first = Duration.toMillis(policy.backoff ?? "1 second")
     const longest = Duration.toMillis(policy.maxBackoff ?? "5 minutes")
     const pause = Math.min(first * (policy.factor ?? 2) ** (this.failures - 1), longest)
-    const failure = Failure.record(error, this.options.error)
+    const failure = Failure.record(this.active.services.guard.redact, error, this.options.error)
     return withNow((now) =>
       Effect.zipRight(
         this.active.commit({
@@ -512,17 +521,17 @@ export class StepExecution<A, I, E, EI, X, R> {
     cause: Cause.Cause<X | TaskFailed>,
     before: Entry
   ): Effect.Effect<never, E> {
-    const { runs } = this.active.services
+    const { guard: { redact }, runs } = this.active.services
     const { defect, error } = Failure.squash(cause)
     const declared = defect ? undefined : this.options.error
-    let failure = Failure.record(error, declared)
+    let failure = Failure.record(redact, error, declared)
     let raised: Effect.Effect<never, E>
     if (failure.typed) {
       // `record` says typed only when the error is encodable by the schema of E.
       raised = Effect.fail(error as E)
     } else {
-      const unknown = Failure.undeclared(this.options.id, error, defect)
-      failure = { ...Failure.record(unknown, TaskFailed), typed: false }
+      const unknown = Failure.undeclared(redact, this.options.id, error, defect)
+      failure = { ...Failure.record(redact, unknown, TaskFailed), typed: false }
       raised = Effect.die(unknown)
     }
     return withNow((now) =>

@@ -5,11 +5,13 @@ import type { RunStore } from "../../journal/index.ts"
 import { nodeKey } from "../../model/index.ts"
 import type { PersistenceError, Write } from "../../persistence/index.ts"
 import { awaitNode, type CompletedNode } from "../DurableWait.ts"
-import type { WorkflowNotFound } from "../EngineError.ts"
+import type { InvalidInput, WorkflowNotFound } from "../EngineError.ts"
 import * as Step from "../Step.ts"
 import type { ActiveRun, RunServices } from "./ActiveRun.ts"
 import { codecOf } from "./Codec.ts"
+import { refuseSecretId } from "./CurrentStep.ts"
 import { redactDeep } from "./Failure.ts"
+import { refuseSecrets } from "./SecretCheck.ts"
 
 /** A registered workflow and how its body is executed. */
 export interface Definition {
@@ -51,7 +53,7 @@ interface Host {
     runId: string,
     payload: object,
     parentRunId: string | null
-  ) => Effect.Effect<void, RunStore.RunExists | WorkflowNotFound | PersistenceError>
+  ) => Effect.Effect<void, RunStore.RunExists | WorkflowNotFound | InvalidInput | PersistenceError>
   readonly parentOf: (runId: string) => Effect.Effect<string | null, PersistenceError>
   readonly awaitExit: (
     workflow: Workflow.Any,
@@ -74,13 +76,15 @@ interface Host {
 
 /** An exit of encoded values, as nodes of activities, deferreds and children store it. */
 const PlainExit = Schema.Exit({ success: Schema.Unknown, failure: Schema.Unknown, defect: Schema.Defect })
-/** Failures and defects come to rest without credentials. */
-const EncodedExit = Schema.transform(Schema.encodedSchema(PlainExit), PlainExit, {
-  strict: false,
-  decode: (exit) => exit,
-  encode: (exit) => exit._tag === "Failure" ? redactDeep(exit) : exit
-})
-const exitCodec = codecOf(EncodedExit)
+/** Failures and defects come to rest without secrets. */
+const encodedExit = (
+  clean: (text: string) => string
+): Schema.Schema<typeof PlainExit.Type, typeof PlainExit.Encoded> =>
+  Schema.transform(Schema.encodedSchema(PlainExit), PlainExit, {
+    strict: false,
+    decode: (exit) => exit,
+    encode: (exit) => exit._tag === "Failure" ? redactDeep(clean, exit) : exit
+  })
 
 /** Names of `@effect/workflow` are free text, node ids are not: what does not fit is replaced and told apart by a hash. */
 const nodeIdOf = (prefix: string, name: string): string => {
@@ -96,6 +100,10 @@ const deferredNode = (name: string) =>
   name.startsWith(clockPrefix)
     ? { nodeId: nodeIdOf("timer", name.slice(clockPrefix.length)), kind: "timer" as const, wait: "timer" as const }
     : { nodeId: nodeIdOf("deferred", name), kind: "deferred" as const, wait: "event" as const }
+
+/** How the stored exit of an activity looks, which says what of it may hold a secret. */
+const storedExitOf = (activity: Activity.Any) =>
+  Schema.Exit({ success: activity.successSchema, failure: activity.errorSchema, defect: Schema.Defect })
 
 const exitSchemaOf = (activity: Activity.Any) =>
   Schema.ExitFromSelf({ success: activity.successSchema, failure: activity.errorSchema, defect: Schema.Defect })
@@ -118,6 +126,9 @@ export const childNodeId = (childRunId: string): string => nodeIdOf("child", chi
  */
 export const makeWorkflowEngine = (host: Host): WorkflowEngine.WorkflowEngine["Type"] => {
   const { services } = host
+  const { guard } = services
+  const EncodedExit = encodedExit(guard.redact)
+  const exitCodec = codecOf(EncodedExit)
   const noSite = {}
 
   return WorkflowEngine.makeUnsafe({
@@ -161,11 +172,12 @@ export const makeWorkflowEngine = (host: Host): WorkflowEngine.WorkflowEngine["T
     activityExecute: (activity: Activity.Any, attempt: number) =>
       Effect.flatMap(Step.currentRun, (run) => {
         const nodeId = nodeIdOf("activity", activity.name)
-        const exit = Step.run<Exit.Exit<unknown, unknown>, typeof EncodedExit.Encoded, never, never, never, never>({
+        const exit = Step.run<Exit.Exit<unknown, unknown>, typeof PlainExit.Encoded, never, never, never, never>({
           id: nodeId,
           kind: "activity",
           label: activity.name,
           output: EncodedExit,
+          stored: () => storedExitOf(activity),
           // @effect-diagnostics-next-line anyUnknownInErrorContext:off -- the Any interface leaves the channels open
           execute: () => Effect.exit(activity.executeEncoded as Effect.Effect<unknown, unknown>)
         }, noSite).pipe(Effect.provideService(Step.CurrentIteration, attempt - 1))
@@ -206,6 +218,7 @@ export const makeWorkflowEngine = (host: Host): WorkflowEngine.WorkflowEngine["T
       Effect.gen(function*() {
         if (Exit.isInterrupted(options.exit) && host.isStopping(options.executionId)) return
         const outputJson = yield* exitCodec.encode(options.exit)
+        yield* refuseSecrets(guard, { field: "deferred", text: outputJson ?? "" })
         const { kind, nodeId } = deferredNode(options.deferredName)
         yield* host.complete({ runId: options.executionId, nodeId, iteration: 0, kind, outputJson }, [])
       }).pipe(Effect.orDie),
@@ -221,6 +234,7 @@ export const makeWorkflowEngine = (host: Host): WorkflowEngine.WorkflowEngine["T
         const { nodeId } = deferredNode(options.clock.deferred.name)
         const stored = run.stored.get(nodeKey(nodeId, 0))
         if (stored !== undefined && stored.state !== "cancelled") return
+        yield* refuseSecretId(run, nodeId)
         const now = yield* Clock.currentTimeMillis
         const firesAtMs = now + Math.ceil(Duration.toMillis(options.clock.duration))
         yield* run.commit({

@@ -1,5 +1,6 @@
 import { FileSystem, Path } from "@effect/platform"
 import { Effect, Schema } from "effect"
+import { Redaction } from "../../workflow/index.ts"
 import { cut, cutMiddle, line, lines } from "./CommitText.ts"
 import * as Git from "./Git.ts"
 import { ReleaseNotesConfig } from "./ReleaseNotesConfig.ts"
@@ -108,9 +109,16 @@ const isHash = (text: string) => /^[0-9a-f]{40}([0-9a-f]{24})?$/.test(text)
 
 const coAuthor = /^co-authored-by:([^<]+)/i
 
+/**
+ * Somebody may have committed a credential in a message: it is neither stored nor published, and the notes are made all
+ * the same. Cut and joined lines may bring another one about.
+ */
+const cleaned = (message: string): string =>
+  Redaction.redactCredentials(lines(cutMiddle(Redaction.redactCredentials(message), messageChars)))
+
 const readCommit = (fields: ReadonlyArray<string>): Commit => {
   const [hash = "", parents = "", author = "", date = "", message = ""] = fields
-  const [subject = "", ...rest] = lines(cutMiddle(message, messageChars)).split("\n")
+  const [subject = "", ...rest] = cleaned(message).split("\n")
   const coAuthors = rest.flatMap((text) => {
     const name = line(coAuthor.exec(text)?.[1] ?? "")
     return name === "" ? [] : [cut(name, nameChars)]
@@ -118,7 +126,7 @@ const readCommit = (fields: ReadonlyArray<string>): Commit => {
   return {
     hash,
     merge: parents.includes(" "),
-    author: cut(line(author), nameChars) || "unknown",
+    author: cut(Redaction.redactCredentials(line(author)), nameChars) || "unknown",
     coAuthors: [...new Set(coAuthors)].slice(0, maxCoAuthors),
     date,
     subject: cut(line(subject), subjectChars) || "(no message)",

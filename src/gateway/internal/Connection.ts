@@ -159,7 +159,7 @@ export const serveConnection = Effect.fnUntraced(
       return call(method, params).pipe(
         Effect.match({
           onFailure: (failed) => {
-            outbox.response(errorFrame(id, failed))
+            outbox.response(errorFrame(id, dispatcher.clean(failed)))
             if (method !== "connect") return
             if (failed.code === "UNAUTHORIZED") hangUp(1008, "authentication failed")
             if (failed.code === "CONNECTION_LIMIT") hangUp(1013, "too many connections")
@@ -172,7 +172,10 @@ export const serveConnection = Effect.fnUntraced(
     const onMessage = (data: Buffer, isBinary: boolean) => {
       messagesReceived.unsafeUpdate(1, [])
       const request = readRequest(data, isBinary)
-      if (Either.isLeft(request)) return outbox.response(errorFrame(...request.left))
+      if (Either.isLeft(request)) {
+        const [id, failed] = request.left
+        return outbox.response(errorFrame(id, dispatcher.clean(failed)))
+      }
       if (++inFlight >= limits.socketRequests) socket.pause()
       work(Effect.ensuring(
         answerRequest(request.right),

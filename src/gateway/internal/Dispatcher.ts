@@ -2,12 +2,13 @@ import { Headers } from "@effect/platform"
 import { type Rpc, RpcSchema } from "@effect/rpc"
 import { Cause, Context, Effect, Either, Metric, Option, Schema, Stream } from "effect"
 import { type Access, type Permit, Principal } from "../../access/index.ts"
+import { Redaction, type SecretGuard } from "../../secrets/index.ts"
 import { Caller } from "../Caller.ts"
 import {
   AdminOnly,
   aliasesOf,
   failure,
-  type GatewayFailure,
+  GatewayFailure,
   type GatewayRpc,
   GatewayRpcs,
   scopeOf,
@@ -42,6 +43,8 @@ export interface Dispatcher {
     params: unknown,
     principal: Principal.Principal
   ) => Stream.Stream<Opened | StreamedEvent, GatewayFailure>
+  /** The failure as it may be answered: whoever sent a secret by mistake does not get it back, into another log. */
+  readonly clean: (failed: GatewayFailure) => GatewayFailure
   /** An answer instead of what must not leave the house: the cause is logged under an id, the caller gets the id. */
   readonly opaque: (cause: Cause.Cause<unknown>, at: string) => Effect.Effect<GatewayFailure>
 }
@@ -52,7 +55,8 @@ const methodPattern = /^[a-z][a-zA-Z0-9]*(\.[a-z][a-zA-Z0-9]*)*$/
 
 export const makeDispatcher = (
   access: Access.Access["Type"],
-  handlers: Context.Context<Rpc.ToHandler<GatewayRpc>>
+  handlers: Context.Context<Rpc.ToHandler<GatewayRpc>>,
+  guard: SecretGuard.SecretGuard["Type"]
 ): Dispatcher => {
   const methods = new Map<string, ReturnType<typeof makeMethod>>()
   for (const rpc of GatewayRpcs.requests.values()) {
@@ -103,8 +107,16 @@ export const makeDispatcher = (
       Effect.fail(failure("METHOD_NOT_FOUND", `Unknown method: ${name}`))
     )
 
+  const withoutSecrets = (text: string): string => guard.suspects(text) ? guard.redact(text) : text
+
   return {
     opaque,
+    clean: ({ code, details, message }) =>
+      new GatewayFailure({
+        code,
+        message: withoutSecrets(message),
+        ...(details && { details: Redaction.redactValue(details, withoutSecrets) as typeof details }) // -- of the same shape
+      }),
     authenticate: (presented) =>
       Effect.catchAll(
         access.authenticate(presented),
@@ -113,7 +125,7 @@ export const makeDispatcher = (
     holds: (principal, method) => Effect.isSuccess(access.authorize(principal, scopes[method], method)),
     call: (transport, name, params, principal) =>
       Effect.suspend(() => {
-        if (name.length > limits.methodChars || !methodPattern.test(name)) {
+        if (name.length > limits.methodChars || !methodPattern.test(name) || guard.suspects(name)) {
           return Effect.fail(invalidInput("method: is not a method name"))
         }
         const method = methods.get(name)

@@ -51,7 +51,7 @@ export const makeHttpFace = ({ allowedOrigins, console, dispatcher, engine, stat
         return dispatcher.call("http", method, params, principal)
       })).pipe(
         Effect.match({
-          onFailure: (failed) => answerFailure(response, identified(), failed),
+          onFailure: (failed) => answerFailure(response, identified(), dispatcher.clean(failed)),
           onSuccess: (payload) => answerJson(response, 200, okFrame(identified(), payload))
         })
       )

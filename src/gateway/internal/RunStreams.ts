@@ -59,7 +59,11 @@ export const makeRunStreams = (
     const fibers = yield* FiberSet.make()
 
     const end = ({ runId, streamId }: OpenStream, reason: GatewayFailure) =>
-      outbox.event("run.error", jsonText({ streamId, runId, error: toWireError(reason) }), state.stateVersion())
+      outbox.event(
+        "run.error",
+        jsonText({ streamId, runId, error: toWireError(dispatcher.clean(reason)) }),
+        state.stateVersion()
+      )
 
     /** Waits for a socket that takes nothing more; fails when it has waited, or missed, too much. */
     const waitUntilReady = (stream: OpenStream) =>
@@ -116,7 +120,7 @@ export const makeRunStreams = (
         () => failure("Internal", "The stream failed")
       )
       if (failed.code === "BackpressureDisconnect") backpressureDisconnects.unsafeUpdate(1, [])
-      if (opened === undefined) outbox.response(errorFrame(frameId, failed))
+      if (opened === undefined) outbox.response(errorFrame(frameId, dispatcher.clean(failed)))
       else end(opened, failed)
     })
 

@@ -8,6 +8,7 @@ import { ReleaseNotes, ReleaseNotesConfig } from "../../../src/examples/index.ts
 import { Journal, RunStore } from "../../../src/journal/index.ts"
 import type { Actor } from "../../../src/model/index.ts"
 import { Persistence, PersistenceConfig } from "../../../src/persistence/index.ts"
+import { SecretGuard } from "../../../src/secrets/index.ts"
 
 export const releaseLead: Actor = { userId: "rita", tokenId: null, role: "operator", scopes: ["*"] }
 
@@ -44,7 +45,7 @@ const engineAt = ({ home, root }: Place, { platform = NodeContext.layer, searchP
     Layer.provideMerge(Runner.layer),
     Layer.provideMerge(Layer.merge(ApprovalStore.layer, TimerStore.layer)),
     Layer.provideMerge(Layer.mergeAll(Journal.layer, RunStore.layer, Audit.layer, Cache.layer)),
-    Layer.provide(EngineConfig.layerDefault),
+    Layer.provide([EngineConfig.layerDefault, SecretGuard.layer]),
     Layer.provide(Persistence.layer),
     Layer.provide(
       Layer.succeed(PersistenceConfig.PersistenceConfig, {

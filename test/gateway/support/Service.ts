@@ -8,6 +8,7 @@ import { Gateway, GatewayConfig } from "../../../src/gateway/index.ts"
 import { Journal, RunStore } from "../../../src/journal/index.ts"
 import { type Run, systemActor } from "../../../src/model/index.ts"
 import { Persistence, Write } from "../../../src/persistence/index.ts"
+import { SecretGuard } from "../../../src/secrets/index.ts"
 import { Approval, Task, Workflow } from "../../../src/workflow/index.ts"
 
 export const adminToken = "admin-token-for-tests"
@@ -60,6 +61,7 @@ const gatewayOver = <E, R>(engine: Layer.Layer<Engine.Engine, E, R>, config: Con
     Layer.provideMerge(Layer.mergeAll(Journal.layer, RunStore.layer, Cache.layer, access)),
     Layer.provideMerge(Audit.layer),
     Layer.provideMerge(Persistence.layerTemp),
+    Layer.provideMerge(SecretGuard.layer),
     Layer.provideMerge(NodeContext.layer)
   )
 
