@@ -4,8 +4,10 @@ import { Cache, type Policy } from "../../src/cache/index.ts"
 import { type Actor } from "../../src/model/index.ts"
 import { Write } from "../../src/persistence/index.ts"
 import { Task, Workflow } from "../../src/workflow/index.ts"
+import { credentials } from "../secrets/support.ts"
 import {
   actor,
+  dump,
   eventsOf,
   fresh,
   freshDatabase,
@@ -181,6 +183,19 @@ it.scoped("a hit adds its events and a finished node, says that it was cached, a
     assert.deepStrictEqual(yield* cached(second), [[1, "finished", true]])
     const [node] = yield* process.runs.nodes(second)
     assert.deepInclude(node, { state: "finished", attempt: 1, output: { n: 1 }, kind: "task" })
+  }))
+
+it.scoped("Guarantee 6: what a key is made of holds no secret; a task with such a key executes and stores nothing", () =>
+  Effect.gen(function*() {
+    const { ask, layer, seen } = counted()
+    const process = yield* fresh(layer)
+    const token = credentials("cache key")["github-token"]!
+    ask({ policy: { by: { token } } })
+    const first = (yield* ended(process)).runId
+    yield* ended(process)
+    assert.strictEqual(seen.executions, 2)
+    assert.deepInclude(yield* said(process, first, "CacheMiss"), { reason: "NoKey", stored: false, parts: null })
+    assert.notInclude(yield* dump(process.persistence), token)
   }))
 
 it.scoped("Guarantee 5: a stored result that was tampered with or does not fit is a miss, says so, and is replaced", () =>

@@ -32,6 +32,14 @@ const withNow = <A, E, R>(f: (nowMs: number) => Effect.Effect<A, E, R>): Effect.
     f(Context.get(fiber.currentDefaultServices, Clock.Clock).unsafeCurrentTimeMillis())
   )
 
+const keptFromKey = {
+  reason: "NoKey",
+  detail: "A part of the key holds a secret, so nothing is stored.",
+  key: null,
+  parts: null,
+  ticket: null
+} as const
+
 /** One step of one execution of a run: from its identity to its recorded end. */
 export class StepExecution<A, I, E, EI, X, R> {
   readonly active: ActiveRun
@@ -140,10 +148,14 @@ export class StepExecution<A, I, E, EI, X, R> {
     })
   }
 
-  private missed(attempt: number, miss: Miss): Effect.Effect<A, E, R> {
+  private missed(attempt: number, found: Miss): Effect.Effect<A, E, R> {
+    const { cache, guard } = this.active.services
+    // The parts of a key are kept to explain it: none of them may be a secret.
+    const miss = found.parts !== null && Object.values(found.parts).some((part) => guard.suspects(part))
+      ? { ...found, ...keptFromKey }
+      : found
     this.miss = miss
     const { ticket } = miss
-    const { cache } = this.active.services
     const perform = Effect.suspend(() => this.leave(this.perform(attempt)))
     if (ticket === null) return perform
     return cache.flight(ticket, {
