@@ -15,7 +15,7 @@ layer(NodeContext.layer, { excludeTestServices: true })("serve", (it) => {
       const said = yield* process.until("Stop it with")
       const [, url] = /(http:\/\/127\.0\.0\.1:\d+)\/console/.exec(said) ?? []
       assert.include(said, `${home}/new/admin-token`)
-      assert.match(said, /Workflows\s+greet, insult/)
+      assert.match(said, /Workflows\s+double, greet, insult/)
       assert.include(said, `process ${process.pid}`)
       const answer = yield* Effect.promise(() => fetch(`${url}/health`))
       assert.strictEqual(answer.status, 200)
@@ -88,7 +88,7 @@ layer(NodeContext.layer, { excludeTestServices: true })("serve", (it) => {
       const { info } = yield* service(`${home}/home`, {
         SMITHERS_WORKFLOWS: [...files, path.join(home, "absent.ts"), greetModule].join(",")
       })
-      assert.deepStrictEqual(info.workflows, ["greet", "insult"])
+      assert.deepStrictEqual(info.workflows, ["double", "greet", "insult"])
       assert.deepStrictEqual(info.modules.loaded.map(({ file }) => file), [greetModule])
       assert.match(info.modules.loaded[0]!.revision, /^[0-9a-f]{64}$/)
       assert.isTrue(yield* fs.exists(`${home}/home/modules/${info.modules.loaded[0]!.revision}.mjs`))
