@@ -77,20 +77,29 @@ export const make = Effect.fnUntraced(function*(directory: string) {
 
   /** The two directories, held for one operation. */
   const opened = <A, E, R>(use: (blobs: Handle.Held, drafts: Handle.Held) => Effect.Effect<A, E, R>) =>
-    Handle.withRoot(`${directory}/sha256`, (blobs) =>
-      Handle.withRoot(`${directory}/drafts`, (drafts) => use(blobs, drafts)))
+    Handle.withRoot(
+      `${directory}/sha256`,
+      (blobs) => Handle.withRoot(`${directory}/drafts`, (drafts) => use(blobs, drafts))
+    )
 
   const shelfOf = (sha256: string) => sha256.slice(0, 2)
   const nameOf = (sha256: string) => sha256.slice(2)
 
   const withBlob = <A, E, R>(sha256: string, use: (blob: Handle.Held | undefined) => Effect.Effect<A, E, R>) =>
-    Handle.withRoot(`${directory}/sha256`, (blobs) => Handle.withPath(blobs, `${shelfOf(sha256)}/${nameOf(sha256)}`, use))
+    Handle.withRoot(
+      `${directory}/sha256`,
+      (blobs) => Handle.withPath(blobs, `${shelfOf(sha256)}/${nameOf(sha256)}`, use)
+    )
 
   /** Gives a finished draft its name. */
   const shelve = (blobs: Handle.Held, drafts: Handle.Held, draft: string, sha256: string) =>
     Effect.gen(function*() {
       const shelf = shelfOf(sha256)
-      yield* Effect.catchIf(Handle.makeDirectory(blobs, shelf, 0o700), ({ code }) => code === "EEXIST", () => Effect.void)
+      yield* Effect.catchIf(
+        Handle.makeDirectory(blobs, shelf, 0o700),
+        ({ code }) => code === "EEXIST",
+        () => Effect.void
+      )
       yield* Handle.withPath(blobs, shelf, (held) =>
         held === undefined
           ? Effect.void
@@ -146,8 +155,9 @@ export const make = Effect.fnUntraced(function*(directory: string) {
 
   const discard = (sha256: string) =>
     Effect.zipRight(
-      Effect.ignore(Handle.withRoot(`${directory}/sha256/${shelfOf(sha256)}`, (shelf) =>
-        Handle.removeFile(shelf, nameOf(sha256)))),
+      Effect.ignore(
+        Handle.withRoot(`${directory}/sha256/${shelfOf(sha256)}`, (shelf) => Handle.removeFile(shelf, nameOf(sha256)))
+      ),
       new BundleFailed({ reason: "BlobCorrupt", path: sha256, detail: "the stored content is another" })
     )
 

@@ -79,7 +79,9 @@ export const toDiff = (change: Pick<Change, "path" | "from" | "base" | "produced
 }
 
 /** Lines that come and go, for a summary. */
-export const linesChanged = ({ hunks }: Pick<Change, "hunks">): { readonly added: number; readonly removed: number } => {
+export const linesChanged = (
+  { hunks }: Pick<Change, "hunks">
+): { readonly added: number; readonly removed: number } => {
   const lines = hunks.flatMap((hunk) => hunk.lines)
   return {
     added: lines.filter((line) => line.startsWith("+")).length,

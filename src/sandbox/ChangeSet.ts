@@ -28,7 +28,9 @@ const findRenames = (
     const sides = (files: ReadonlyArray<File>) =>
       Effect.forEach(Renames.candidates(files), (file) =>
         Effect.map(textOfFile(file), (text = ""): Renames.Side => ({ path: file.path, text })))
-    const sources = yield* sides(deleted.filter(({ path }) => !froms.has(path)))
+    const sources = yield* sides(deleted.filter(({ path }) =>
+      !froms.has(path)
+    ))
     if (sources.length === 0) return exact
     const targets = yield* sides(added.filter(({ path }) => !exact.has(path)))
     return new Map([...exact, ...Renames.similar(sources, targets)])

@@ -15,8 +15,10 @@ export const FileDecision = Schema.Struct({
   path: TreePath,
   accept: Schema.Boolean,
   /** Numbers of the accepted hunks; absent: all of them. */
-  hunks: Schema.optional(Schema.Array(Schema.Int.pipe(Schema.positive()))
-    .pipe(Schema.minItems(1), Schema.maxItems(100_000)))
+  hunks: Schema.optional(
+    Schema.Array(Schema.Int.pipe(Schema.positive()))
+      .pipe(Schema.minItems(1), Schema.maxItems(100_000))
+  )
 })
 export type FileDecision = typeof FileDecision.Type
 
@@ -87,8 +89,6 @@ const nested = (paths: ReadonlySet<string>): readonly [string, string] | undefin
   }
   return undefined
 }
-
-
 
 /**
  * What a decision makes of a change set: whole, per file or per hunk. The content of a file of which only some hunks are

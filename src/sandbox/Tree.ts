@@ -47,7 +47,9 @@ export const versionOf = ({ bytes, executable, sha256 }: FileVersion): FileVersi
 
 const excluding = (exclude: ReadonlyArray<string>): (path: string) => boolean => {
   const anywhere = new Set([".git", ...exclude.filter((entry) => !entry.includes("/"))])
-  const places = new Set(exclude.filter((entry) => entry.includes("/")).map((entry) => entry.replaceAll(/^\/|\/$/g, "")))
+  const places = new Set(
+    exclude.filter((entry) => entry.includes("/")).map((entry) => entry.replaceAll(/^\/|\/$/g, ""))
+  )
   return (path) => anywhere.has(path.slice(path.lastIndexOf("/") + 1)) || places.has(path)
 }
 
@@ -68,7 +70,9 @@ const take = (
       })
       const staged = yield* stageAll(root, files)
       return {
-        files: staged.map(({ path, ...file }) => ({ path, ...versionOf(file) })).sort((a, b) => a.path < b.path ? -1 : 1),
+        files: staged.map(({ path, ...file }) => ({ path, ...versionOf(file) })).sort((a, b) =>
+          a.path < b.path ? -1 : 1
+        ),
         exclude,
         skipped
       }
@@ -80,7 +84,8 @@ const take = (
  * passed over; `BundleRefused` names a bound (`TooMany`, `FileSize`, `TotalSize`) or a file that changed meanwhile.
  */
 export const record = Effect.fn("Tree.record")((directory: string, options: Options = {}) =>
-  take(directory, "own", options.exclude ?? []))
+  take(directory, "own", options.exclude ?? [])
+)
 
 /**
  * Records what somebody nobody trusts has made of a directory (absolute path). The first thing that is no regular file
@@ -88,7 +93,8 @@ export const record = Effect.fn("Tree.record")((directory: string, options: Opti
  * nothing from outside the directory gets into the tree.
  */
 export const capture = Effect.fn("Tree.capture")((directory: string, options: Options = {}) =>
-  take(directory, "hostile", options.exclude ?? []))
+  take(directory, "hostile", options.exclude ?? [])
+)
 
 /**
  * Writes a tree into a new directory (absolute path, its parent exists), as a copy to work on: not flushed to the disk.
@@ -111,8 +117,7 @@ export const materialize = Effect.fn("Tree.materialize")((
               parent === undefined ? Effect.dieMessage("the parent was just made") : Handle.withNewFile(
                 parent,
                 name,
-                (draft) =>
-                  Effect.zipRight(store.read(sha256, draft.write), draft.chmod(executable ? 0o755 : 0o644))
+                (draft) => Effect.zipRight(store.read(sha256, draft.write), draft.chmod(executable ? 0o755 : 0o644))
               ))
           ), { discard: true }))
     })).pipe(Effect.catchTag("Errno", (errno) => Handle.failed(errno)))

@@ -13,7 +13,9 @@ const deviceName = /^(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])(\..
 
 /** What a file system that ignores case, composition and invisible characters (HFS+, APFS, NTFS, ext4 with casefold) makes of a name. */
 const folded = (name: string): string =>
-  name.normalize("NFD").replaceAll(/\p{Default_Ignorable_Code_Point}/gu, "").toUpperCase().toLowerCase().normalize("NFD")
+  name.normalize("NFD").replaceAll(/\p{Default_Ignorable_Code_Point}/gu, "").toUpperCase().toLowerCase().normalize(
+    "NFD"
+  )
 
 /** `.git` as some file system would find it; `git~1` is its short name on NTFS. */
 const isGit = (name: string): boolean => /^(\.git|git~\d+)$/.test(folded(name))

@@ -108,8 +108,12 @@ export const withPath = <A, E, R>(
   path: string,
   use: (found: Held | undefined) => Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | Errno | BundleRefused, R> =>
-  withParent(root, path, (parent, name): Effect.Effect<A, E | Errno, R> =>
-    parent === undefined ? use(undefined) : withChild(parent, name, use))
+  withParent(
+    root,
+    path,
+    (parent, name): Effect.Effect<A, E | Errno, R> =>
+      parent === undefined ? use(undefined) : withChild(parent, name, use)
+  )
 
 /** The names in a directory in code-unit order; undefined when there are more than `max`. */
 export const namesIn = (directory: Held, max: number): Effect.Effect<ReadonlyArray<string> | undefined, Errno> =>

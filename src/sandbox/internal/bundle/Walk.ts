@@ -124,7 +124,9 @@ export const scan = (
                 return yield* refuse("Changed", path, "nothing is removed while the tree is looked at")
               }
               if (yield* objects(objectionTo(child, root.stat.dev), path)) return
-              if (child.stat.isFile()) return yield* visitFile(child)
+              if (child.stat.isFile()) {
+                return yield* visitFile(child)
+              }
               if (++directories > allowance.directories) {
                 return yield* refuse("TooMany", path, `at most ${allowance.directories} directories`)
               }
