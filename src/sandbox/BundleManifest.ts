@@ -1,4 +1,4 @@
-import { Effect, Schema } from "effect"
+import { Effect, ParseResult, Schema } from "effect"
 import { BundleLimits } from "./BundleLimits.ts"
 import { type BundleRefused, refuse } from "./BundleRefused.ts"
 import { DiffBundle, refuseEach, refusePaths } from "./DiffBundle.ts"
@@ -70,12 +70,20 @@ const check = (manifest: ResultManifest): BundleRefused | undefined => {
   return new Set(patches).size < patches.length ? invalid("`patches` names a file once") : undefined
 }
 
-const maxReasonChars = 512
+const maxReasonChars = 256
+
+/** The first thing that does not fit its schema, on one line: it may quote what nobody vouches for. */
+const unfit = (error: ParseResult.ParseError): BundleRefused => {
+  const [issue] = ParseResult.ArrayFormatter.formatErrorSync(error)
+  const place = issue?.path.map(String).join(".") ?? ""
+  const reason = issue?.message.replaceAll(/[^\x20-\x7e]+/g, " ").slice(0, maxReasonChars) ?? ""
+  return refuse("Manifest", place === "" ? manifestName : place, `not a manifest: ${reason}`)
+}
 
 /** Reads the manifest of a result that nobody vouches for. */
 export const parseResult = (text: string): Effect.Effect<ResultManifest, BundleRefused> =>
   Schema.decode(ResultText)(text).pipe(
-    Effect.mapError((error) => invalid(`not a manifest: ${error.message.slice(0, maxReasonChars)}`)),
+    Effect.mapError(unfit),
     Effect.filterOrElse(
       (manifest) => check(manifest) === undefined,
       (manifest) => check(manifest) ?? invalid("not a manifest")
@@ -85,7 +93,7 @@ export const parseResult = (text: string): Effect.Effect<ResultManifest, BundleR
 /** The text of a request's manifest; refused when it breaks a bound. */
 export const formatRequest = (manifest: RequestManifest): Effect.Effect<string, BundleRefused> =>
   Effect.flatMap(
-    Effect.mapError(Schema.encode(RequestText)(manifest), (error) => invalid(error.message.slice(0, maxReasonChars))),
+    Effect.mapError(Schema.encode(RequestText)(manifest), unfit),
     bounded
   )
 
@@ -93,7 +101,7 @@ export const formatRequest = (manifest: RequestManifest): Effect.Effect<string, 
 export const formatResult = (manifest: ResultManifest): Effect.Effect<string, BundleRefused> =>
   Effect.suspend(() =>
     check(manifest) ?? Effect.flatMap(
-      Effect.mapError(Schema.encode(ResultText)(manifest), (error) => invalid(error.message.slice(0, maxReasonChars))),
+      Effect.mapError(Schema.encode(ResultText)(manifest), unfit),
       bounded
     )
   )

@@ -73,6 +73,7 @@ const shown = (path: string): string => {
     /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu,
     (char) => `\\u{${(char.codePointAt(0) ?? 0).toString(16)}}`
   )
+  if (escaped === "") return "(empty)"
   return escaped.length <= maxShown ? escaped : `${escaped.slice(0, maxShown)}…`
 }
 

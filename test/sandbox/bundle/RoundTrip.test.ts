@@ -7,8 +7,8 @@ import * as ChangeSet from "../../../src/sandbox/ChangeSet.ts"
 import * as DiffBundle from "../../../src/sandbox/DiffBundle.ts"
 import * as Review from "../../../src/sandbox/Review.ts"
 import * as Tree from "../../../src/sandbox/Tree.ts"
-import { type Files, read, run, storeLayer, temporary, write } from "./support/Files.ts"
 import { decision, fileArbitrary, pairArbitrary } from "./support/Changes.ts"
+import { type Files, read, run, storeLayer, temporary, write } from "./support/Files.ts"
 
 /** Records two directories and what lies between them. */
 const compare = Effect.fnUntraced(function*(before: Files, after: Files) {
@@ -18,7 +18,8 @@ const compare = Effect.fnUntraced(function*(before: Files, after: Files) {
   return { home, base, produced, changes: yield* ChangeSet.between(base, produced) }
 })
 
-const sample = <A>(arbitrary: FastCheck.Arbitrary<A>, numRuns: number) => FastCheck.sample(arbitrary, { numRuns, seed: 7 })
+const sample = <A>(arbitrary: FastCheck.Arbitrary<A>, numRuns: number) =>
+  FastCheck.sample(arbitrary, { numRuns, seed: 7 })
 
 it.scoped("what lies between two trees makes the one into the other, whatever they are", () =>
   Effect.forEach(sample(pairArbitrary, 150), ([before, after]) =>
@@ -82,7 +83,9 @@ it.scoped("a change set survives its schema, and its digest tells any two apart"
     }
   }).pipe(Effect.provide(storeLayer)))
 
-const cases: Readonly<Record<string, { readonly before: Files; readonly after: Files; readonly changes: ReadonlyArray<string> }>> = {
+const cases: Readonly<
+  Record<string, { readonly before: Files; readonly after: Files; readonly changes: ReadonlyArray<string> }>
+> = {
   "an added file": { before: {}, after: { "a.txt": "one\n" }, changes: ["add a.txt text 1"] },
   "an added empty file": { before: {}, after: { empty: "" }, changes: ["add empty text 0"] },
   "a deleted file": { before: { "a.txt": "one\n" }, after: {}, changes: ["delete a.txt text 1"] },
@@ -133,7 +136,11 @@ const cases: Readonly<Record<string, { readonly before: Files; readonly after: F
     after: { a: "three\n" },
     changes: ["add a text 1", "delete a/b/c text 1", "delete a/d text 1"]
   },
-  "a name that changes its case": { before: { "read.me": "1\n" }, after: { "READ.me": "1\n" }, changes: ["rename READ.me from read.me same 0"] },
+  "a name that changes its case": {
+    before: { "read.me": "1\n" },
+    after: { "READ.me": "1\n" },
+    changes: ["rename READ.me from read.me same 0"]
+  },
   "distant lines are two hunks": {
     before: { a: Array.from({ length: 40 }, (_, line) => `${line}\n`).join("") },
     after: { a: Array.from({ length: 40 }, (_, line) => line === 3 || line === 30 ? "x\n" : `${line}\n`).join("") },

@@ -12,7 +12,19 @@ export const decision = (changes: Change.ChangeSet, accept: Decision["accept"]):
   actor: systemActor
 })
 
-const lineArbitrary = FastCheck.constantFrom("a", "b", "ü", "", " ", "\t", "-", "+", "@@ -1 +1 @@", "\\ No newline at end of file", "longer line")
+const lineArbitrary = FastCheck.constantFrom(
+  "a",
+  "b",
+  "ü",
+  "",
+  " ",
+  "\t",
+  "-",
+  "+",
+  "@@ -1 +1 @@",
+  "\\ No newline at end of file",
+  "longer line"
+)
 
 /** Texts of few lines, with every kind of line end, so that equal lines are frequent. */
 const textArbitrary = FastCheck.array(
@@ -64,5 +76,7 @@ export const pairArbitrary: FastCheck.Arbitrary<readonly [Files, Files]> = FastC
 /** The same contents, each under the name of the next. */
 const moved = (files: Files): Files => {
   const entries = Object.entries(files)
-  return Object.fromEntries(entries.map(([name, file], index) => [index === 0 ? `moved-${name.replaceAll("/", "-")}` : name, file]))
+  return Object.fromEntries(
+    entries.map(([name, file], index) => [index === 0 ? `moved-${name.replaceAll("/", "-")}` : name, file])
+  )
 }

@@ -12,7 +12,9 @@ export const temporary = Effect.acquireRelease(
 )
 
 /** A store on a directory of its own. */
-export const storeLayer = Layer.unwrapScoped(Effect.map(temporary, (directory) => BlobStore.layer(`${directory}/blobs`)))
+export const storeLayer = Layer.unwrapScoped(
+  Effect.map(temporary, (directory) => BlobStore.layer(`${directory}/blobs`))
+)
 
 /** Path → content, and whether it is executable. */
 export type Files = Readonly<Record<string, string | Uint8Array | { readonly content: string | Uint8Array }>>
@@ -49,7 +51,9 @@ export const snapshot = (directory: string): string => {
       ? "directory"
       : "special"
     lines.push(`${name} ${(stat.mode & 0o7777).toString(8)} ${what}`)
-    if (stat.isDirectory()) for (const entry of fs.readdirSync(at).sort()) visit(path.join(at, entry), `${name}/${entry}`)
+    if (stat.isDirectory()) {
+      for (const entry of fs.readdirSync(at).sort()) visit(path.join(at, entry), `${name}/${entry}`)
+    }
   }
   visit(directory, "")
   return lines.join("\n")
@@ -72,7 +76,11 @@ export const read = (directory: string): ReadonlyMap<string, string> => {
 }
 
 /** Runs a command to its end; for devices and FIFOs, which Node cannot make, and for git as a second opinion. */
-export const run = (command: string, args: ReadonlyArray<string>, options: { cwd?: string; input?: string | Uint8Array } = {}) => {
+export const run = (
+  command: string,
+  args: ReadonlyArray<string>,
+  options: { cwd?: string; input?: string | Uint8Array } = {}
+) => {
   const { status, stderr, stdout } = spawnSync(command, [...args], {
     ...options,
     env: { PATH: "/usr/bin:/bin", HOME: "/nonexistent", GIT_CONFIG_NOSYSTEM: "1" }
