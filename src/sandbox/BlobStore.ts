@@ -91,9 +91,10 @@ export const make = Effect.fnUntraced(function*(directory: string) {
       (blobs) => Handle.withPath(blobs, `${shelfOf(sha256)}/${nameOf(sha256)}`, use)
     )
 
-  /** Gives a finished draft its name. */
-  const shelve = (blobs: Handle.Held, drafts: Handle.Held, draft: string, sha256: string) =>
+  /** Gives a finished draft its name; the directories are flushed when the name is new. */
+  const shelve = (blobs: Handle.Held, drafts: Handle.Held, draft: string, sha256: string, isNew: boolean) =>
     Effect.gen(function*() {
+      const flush = (directory: Handle.Held) => isNew ? Handle.syncDirectory(directory) : Effect.void
       const shelf = shelfOf(sha256)
       yield* Effect.catchIf(
         Handle.makeDirectory(blobs, shelf, 0o700),
@@ -102,9 +103,9 @@ export const make = Effect.fnUntraced(function*(directory: string) {
       )
       yield* Handle.withPath(blobs, shelf, (held) =>
         held === undefined
-          ? Effect.void
-          : Effect.zipRight(Handle.rename(drafts, draft, held, nameOf(sha256)), Handle.syncDirectory(held)))
-      yield* Handle.syncDirectory(blobs)
+          ? new Handle.Errno({ code: "ENOENT", path: shelf })
+          : Effect.zipRight(Handle.rename(drafts, draft, held, nameOf(sha256)), flush(held)))
+      yield* flush(blobs)
     })
 
   const write: BlobStore["Type"]["write"] = (feed) =>
@@ -115,25 +116,27 @@ export const make = Effect.fnUntraced(function*(directory: string) {
         let bytes = 0
         return yield* Handle.withNewFile(drafts, name, (draft) =>
           Effect.gen(function*() {
-            yield* feed((chunk) => {
-              bytes += chunk.length
-              if (bytes > BundleLimits.fileBytes) {
-                return new BundleFailed({
-                  reason: "BlobTooLarge",
-                  path: name,
-                  detail: `a blob has at most ${BundleLimits.fileBytes} bytes`
-                })
-              }
-              hash.update(chunk)
-              return Effect.mapError(draft.write(chunk), Handle.failed)
-            })
+            yield* feed((chunk) =>
+              Effect.suspend(() => {
+                bytes += chunk.length
+                if (bytes > BundleLimits.fileBytes) {
+                  return new BundleFailed({
+                    reason: "BlobTooLarge",
+                    path: name,
+                    detail: `a blob has at most ${BundleLimits.fileBytes} bytes`
+                  })
+                }
+                hash.update(chunk)
+                return Effect.mapError(draft.write(chunk), Handle.failed)
+              })
+            )
             const blob: Blob = { sha256: hash.digest("hex"), bytes }
             const atMs = yield* Clock.currentTimeMillis
             yield* draft.touch(atMs)
             const known = yield* withBlob(blob.sha256, (found) => Effect.succeed(found?.stat.size === bytes))
-            // What is there is only made young: the same bytes are on disk, and a damaged blob is found when it is read.
+            // Of what is there already the draft only makes the time new: its bytes are on disk, or are found to be damaged.
             if (!known) yield* draft.sync
-            yield* shelve(blobs, drafts, name, blob.sha256)
+            yield* shelve(blobs, drafts, name, blob.sha256, !known)
             return blob
           })).pipe(Effect.onError(() => Effect.ignore(Handle.removeFile(drafts, name))))
       })

@@ -1,23 +1,14 @@
-import { Context, Effect } from "effect"
+import { Effect } from "effect"
 import { BlobStore } from "./BlobStore.ts"
 import type { BundleFailed } from "./BundleFailed.ts"
 import { BundleLimits } from "./BundleLimits.ts"
 import { type BundleRefused, refuse } from "./BundleRefused.ts"
 import { type ChangeRefused, refuseChange } from "./ChangeRefused.ts"
+import { AfterStep } from "./internal/bundle/AfterStep.ts"
 import * as Handle from "./internal/bundle/Handle.ts"
 import * as Intent from "./internal/bundle/Intent.ts"
 import { type Current, examine, hashOf, isExecutable, plan, same } from "./internal/bundle/Target.ts"
 import type { Selection } from "./Review.ts"
-
-/**
- * Called after everything that changes the disk while changes are applied, with what was done. For tests that die at a
- * certain step; by default nothing.
- *
- * @internal
- */
-export class AfterStep extends Context.Reference<AfterStep>()("smithers-orchestrator/sandbox/ChangeApply/AfterStep", {
-  defaultValue: (): (step: string) => Effect.Effect<void> => () => Effect.void
-}) {}
 
 /** What an application has come to. */
 export interface Applied {
@@ -219,6 +210,8 @@ export const apply = Effect.fn("ChangeApply.apply")((
   withTarget(target, (above, root, name) =>
     Effect.gen(function*() {
       const after = yield* AfterStep
+      const busy = refuseChange("Busy", target, "another application is under way or was cut off: recover first")
+      if (yield* Handle.withChild(above, name, (staging) => Effect.succeed(staging !== undefined))) return yield* busy
       const { currents, done } = yield* examine(root, selection.outcomes)
       if (done) return { outcome: "already" as const, files: 0 }
       const intent = { format: 1 as const, changeSet: selection.changeSet, steps: yield* plan(root, currents) }
@@ -227,7 +220,7 @@ export const apply = Effect.fn("ChangeApply.apply")((
           yield* Effect.catchIf(
             Handle.makeDirectory(above, name, 0o700),
             ({ code }) => code === "EEXIST",
-            () => refuseChange("Busy", target, "another application is under way or was cut off: recover first")
+            () => busy
           )
           yield* after("staging")
           yield* Effect.gen(function*() {

@@ -3,6 +3,7 @@ import { BundleFailed } from "../../BundleFailed.ts"
 import type { BundleRefused } from "../../BundleRefused.ts"
 import { type ChangeRefused, refuseChange } from "../../ChangeRefused.ts"
 import { TreePath } from "../../TreePath.ts"
+import { AfterStep } from "./AfterStep.ts"
 import * as Handle from "./Handle.ts"
 
 const Slot = Schema.String.pipe(Schema.pattern(/^\d{1,4}$/))
@@ -165,9 +166,14 @@ export const syncAll = (site: Site, intent: Intent): Effect.Effect<void, ChangeR
 /** Back to what was before the first step. What others put in the way is kept, and `RecoveryBlocked`. */
 export const undo = (site: Site, intent: Intent): Effect.Effect<void, ChangeRefused | Handle.Errno> =>
   Effect.gen(function*() {
-    for (const step of [...intent.steps].reverse()) yield* undoStep(site, step)
+    const after = yield* AfterStep
+    for (const step of [...intent.steps].reverse()) {
+      yield* undoStep(site, step)
+      yield* after(`undone ${step._tag} ${step.path}`)
+    }
     yield* syncAll(site, intent)
     yield* Handle.removeFile(site.staging, "intent")
+    yield* after("undone")
     yield* Handle.syncDirectory(site.staging)
   })
 
