@@ -102,7 +102,8 @@ const limitOptions = (limits: Limits, networked: boolean): string =>
 export const initScript = (policy: SandboxPolicy, networked: boolean): string => {
   const { archive, control } = descriptors
   const ready = networked
-    ? `{ /usr/bin/env -i ${nodeBinary} ${relayScript} ${relayPort} ${proxySocket} ${control} </dev/null >/dev/null 2>&1 || printf x >&${control}; } &`
+    // Twice in the background, so that it is no child of the command, which may wait for all it has.
+    ? `( { /usr/bin/env -i ${nodeBinary} ${relayScript} ${relayPort} ${proxySocket} ${control} </dev/null >/dev/null 2>&1 || printf x >&${control}; } & )`
     : `printf r >&${control}`
   return [
     `/usr/bin/tar -xf - -C /workspace <&${archive} || exit 125`,

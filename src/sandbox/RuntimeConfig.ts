@@ -1,4 +1,6 @@
+// @effect-diagnostics nodeBuiltinImport:off -- where the user's home is, for the container engines
 import { Config, Context, Effect, Layer, Option } from "effect"
+import { homedir } from "node:os"
 
 /** How this service runs sandboxes. */
 export class RuntimeConfig extends Context.Reference<RuntimeConfig>()("smithers-orchestrator/sandbox/RuntimeConfig", {
@@ -20,13 +22,19 @@ export interface Settings {
    * With one, every sandbox gets a cgroup of its own there.
    */
   readonly cgroupRoot: Option.Option<string>
+  /** The programs of the container engines. */
+  readonly engines: Readonly<Record<"docker" | "podman", string>>
+  /** All that they find in their environment. */
+  readonly engineEnvironment: Readonly<Record<string, string>>
 }
 
 export const defaults: Settings = {
   environment: "development",
   firstUserId: 60_800,
   volumeRoots: [],
-  cgroupRoot: Option.none()
+  cgroupRoot: Option.none(),
+  engines: { docker: "docker", podman: "podman" },
+  engineEnvironment: { PATH: "/usr/local/bin:/usr/bin:/bin", HOME: homedir() }
 }
 
 /**
@@ -54,6 +62,6 @@ export const layerConfig = Layer.effect(
       }),
       "SMITHERS"
     ),
-    (config) => RuntimeConfig.of(config)
+    (config) => RuntimeConfig.of({ ...defaults, ...config })
   )
 )
