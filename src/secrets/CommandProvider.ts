@@ -2,8 +2,8 @@ import { Command, CommandExecutor } from "@effect/platform"
 import { Duration, Effect, Exit, type Redacted, Stream } from "effect"
 import { textOfBytes } from "./internal/textOfBytes.ts"
 import { InvalidSecretInput, SecretNotFound, type SecretUnavailable } from "./SecretError.ts"
-import { isProviderId, providerBound } from "./SecretRef.ts"
 import { maxBytes, type SecretProvider, unavailable } from "./SecretProvider.ts"
+import { isProviderId, providerBound } from "./SecretRef.ts"
 
 /** How a secret manager's program is called. */
 export interface Options {

@@ -37,7 +37,9 @@ describe("a credential of a well-known format", () => {
       for (const seed of seeds) {
         const credential = credentials(seed)[name]!
         const clean = Redaction.redact(`it failed with ${credential} there`)
-        const secret = credential.split(/[\s;=]/).reduce((longest, part) => part.length > longest.length ? part : longest)
+        const secret = credential.split(/[\s;=]/).reduce((longest, part) =>
+          part.length > longest.length ? part : longest
+        )
         assert.notInclude(clean, secret.slice(-16))
         assert.match(clean, /^it failed with .*\[redacted\].*there$/s)
       }
@@ -46,7 +48,9 @@ describe("a credential of a well-known format", () => {
 })
 
 const sha = (text: string) => createHash("sha256").update(text).digest("hex")
-const image = Buffer.concat(Array.from({ length: 8_000 }, (_, index) => createHash("sha512").update(`${index}`).digest()))
+const image = Buffer.concat(
+  Array.from({ length: 8_000 }, (_, index) => createHash("sha512").update(`${index}`).digest())
+)
 
 const harmless: Readonly<Record<string, string>> = {
   "a uuid": randomUUID(),
@@ -61,12 +65,15 @@ const harmless: Readonly<Record<string, string>> = {
     { length: 500 },
     (_, index) => `sha512-${createHash("sha512").update(`${index}`).digest("base64")}`
   ).join(","),
-  "prose": "The token is sent as a Bearer header; Basic authentication is not offered. Risk-based task-lists are sk-ipped.",
-  "what names are like": "task-collect-all-the-commits-since-the-last-tag-2024 disk-usage-of-the-second-volume-in-percent",
+  "prose":
+    "The token is sent as a Bearer header; Basic authentication is not offered. Risk-based task-lists are sk-ipped.",
+  "what names are like":
+    "task-collect-all-the-commits-since-the-last-tag-2024 disk-usage-of-the-second-volume-in-percent",
   "the key of a locale": "sk-SK-estimated-shipping-dates-for-all-regions-2024-q3",
   "names of metrics": "smithers_gateway_connections_open_total_of_all_the_listeners_together",
   "names of packages": "npm_config_cache npm_package_name hf_hub_download pypi-server github_pattern ghp_example",
-  "documentation of a key": `Set it to ${"AKIA"}IOSFODNN7EXAMPLE, or -----BEGIN ${"PRIVATE"} KEY----- as the first line.`,
+  "documentation of a key":
+    `Set it to ${"AKIA"}IOSFODNN7EXAMPLE, or -----BEGIN ${"PRIVATE"} KEY----- as the first line.`,
   "a public key": `-----BEGIN PUBLIC KEY-----\n${draw(alnum, 64, "public")}\n-----END PUBLIC KEY-----`,
   "a certificate": `-----BEGIN CERTIFICATE-----\n${draw(alnum, 64, "cert")}\n-----END CERTIFICATE-----`,
   "json in base64": Buffer.from(JSON.stringify({ alg: "none" })).toString("base64url"),

@@ -90,7 +90,11 @@ describe("a value that was resolved in this process", () => {
         const text = JSON.stringify([before, before + encodings[encoding]!(value) + after])
         yield* Effect.scoped(Effect.gen(function*() {
           yield* watch("drawn", value)
-          assert.include(guard.findings({ field: "x", text }, 1_000).map(({ found }) => found), "test:drawn", `${encoding} of ${JSON.stringify(value)}`)
+          assert.include(
+            guard.findings({ field: "x", text }, 1_000).map(({ found }) => found),
+            "test:drawn",
+            `${encoding} of ${JSON.stringify(value)}`
+          )
           assert.notInclude(guard.redact(before + value + after), value)
         }))
       }
@@ -143,8 +147,12 @@ describe("a value that was resolved in this process", () => {
       yield* Effect.scoped(watch("f", value("f")))
       assert.isTrue(yield* known("f"))
     }).pipe(
-      Effect.provide(guardLayer),
-      Effect.provide(Layer.succeed(SecretsConfig.SecretsConfig, { ...SecretsConfig.defaults, maxValues: 3 }))
+      Effect.provide(
+        Layer.provide(
+          guardLayer,
+          Layer.succeed(SecretsConfig.SecretsConfig, { ...SecretsConfig.defaults, maxValues: 3 })
+        )
+      )
     ))
 
   it.scoped("must be long enough to be told from ordinary text", () =>
@@ -164,7 +172,14 @@ describe("the path of a refusal", () => {
     ["input.a.b[2].c", { a: { b: [1, "x", { c: token }] } }],
     ["input[\"a b\"][\"\"]", { "a b": { "": token } }],
     ["input[\"ключ\"]", { ключ: token }],
-    ["input.after", { "\"": "\\", "]": "}", "{": ["[", ",", ":"], "n": null, "t": [true, [], {}, -1.5e3], "after": token }],
+    ["input.after", {
+      "\"": "\\",
+      "]": "}",
+      "{": ["[", ",", ":"],
+      "n": null,
+      "t": [true, [], {}, -1.5e3],
+      "after": token
+    }],
     ["input.a (a key)", { a: { [token]: 1 } }],
     ["input (a key)", { [token]: token }],
     ["input.list[1][1].x", { list: [[{}, { x: 1 }], [{ x: 2 }, { x: token }]] }]
@@ -184,9 +199,15 @@ describe("the path of a refusal", () => {
 
   it.effect("quotes no key that is a secret itself, and no more of a long one than its beginning", () =>
     Effect.gen(function*() {
-      assert.strictEqual(yield* refusal({ [`x-${token}`]: 1, a: { [token]: [token] } }), "input.a (a key): github-token")
+      assert.strictEqual(
+        yield* refusal({ [`x-${token}`]: 1, a: { [token]: [token] } }),
+        "input.a (a key): github-token"
+      )
       const deep = yield* refusal({ ["k".repeat(500)]: [{ [`my ${token}`]: 1 }] })
-      assert.strictEqual(deep, `input.${"k".repeat(63)}…[0] (a key): github-token`.replace(".kkk", "[\"kkk").replace("…[", "…\"]["))
+      assert.strictEqual(
+        deep,
+        `input.${"k".repeat(63)}…[0] (a key): github-token`.replace(".kkk", "[\"kkk").replace("…[", "…\"][")
+      )
     }).pipe(Effect.provide(guardLayer)))
 
   it.effect("is the root for a text that is no JSON", () =>

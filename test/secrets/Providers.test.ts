@@ -117,19 +117,22 @@ describe("a file", () => {
       assert.strictEqual(yield* outcome(provider, socket), "Unreadable")
     }).pipe(Effect.provide(NodeContext.layer)))
 
-  withFiles("is named by an absolute path without .., within the directories of the operator", () =>
-    Effect.gen(function*() {
-      const file = yield* temporary
-      const inside = file("inside", secret)
-      const directory = path.dirname(inside)
-      for (const name of ["inside", "./inside", `${directory}/../${path.basename(directory)}/inside`, "", "~/x"]) {
-        assert.strictEqual(yield* outcome(provider, name), "Unreadable", name)
-      }
-      const bounded = FileProvider.make({ directories: [`${directory}/`] })
-      assert.strictEqual(yield* outcome(bounded, inside), secret)
-      assert.strictEqual(yield* outcome(bounded, `${directory}x/inside`), "Unreadable")
-      assert.strictEqual(yield* outcome(FileProvider.make({ directories: ["/nowhere"] }), inside), "Unreadable")
-    }).pipe(Effect.provide(NodeContext.layer)))
+  withFiles(
+    "is named by an absolute path without .., within the directories of the operator",
+    () =>
+      Effect.gen(function*() {
+        const file = yield* temporary
+        const inside = file("inside", secret)
+        const directory = path.dirname(inside)
+        for (const name of ["inside", "./inside", `${directory}/../${path.basename(directory)}/inside`, "", "~/x"]) {
+          assert.strictEqual(yield* outcome(provider, name), "Unreadable", name)
+        }
+        const bounded = FileProvider.make({ directories: [`${directory}/`] })
+        assert.strictEqual(yield* outcome(bounded, inside), secret)
+        assert.strictEqual(yield* outcome(bounded, `${directory}x/inside`), "Unreadable")
+        assert.strictEqual(yield* outcome(FileProvider.make({ directories: ["/nowhere"] }), inside), "Unreadable")
+      }).pipe(Effect.provide(NodeContext.layer))
+  )
 
   withFiles("may be reached by a link: what is checked is what is read", () =>
     Effect.gen(function*() {
@@ -229,7 +232,10 @@ describe("a program of a secret manager", () => {
 
   const started = (file: string): Effect.Effect<void> =>
     Effect.async<void>((resume) => {
-      const look = () => fs.existsSync(file) && (fs.readFileSync(file, "utf8") !== "" || !file.endsWith("-pid")) ? resume(Effect.void) : setImmediate(look)
+      const look = () =>
+        fs.existsSync(file) && (fs.readFileSync(file, "utf8") !== "" || !file.endsWith("-pid"))
+          ? resume(Effect.void)
+          : setImmediate(look)
       look()
     })
 
@@ -316,4 +322,3 @@ it.effect("the providers of the service are its environment, files, and the oper
       assert.isTrue((yield* Effect.either(configured(bad)))._tag === "Left", JSON.stringify(bad))
     }
   }).pipe(Effect.provide(NodeContext.layer)))
-

@@ -61,7 +61,9 @@ it.effect("lines of a log are numbered from 1, however the bytes arrive", () =>
       const findings = yield* found(SecretScan.lines("a.log", bytes(...parts)))
       assert.deepStrictEqual<ReadonlyArray<unknown>>(
         findings.map(({ origin, path }) => [origin, path]),
-        [[3, "line"], [4, "line.message"], [5, "line"]].map(([line, path]) => [{ _tag: "Line", file: "a.log", line }, path])
+        [[3, "line"], [4, "line.message"], [5, "line"]].map((
+          [line, path]
+        ) => [{ _tag: "Line", file: "a.log", line }, path])
       )
     }
   }).pipe(Effect.provide(guardLayer)))

@@ -1,5 +1,18 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber, Inspectable, Redacted, Schema, SchemaAST, Scope, TestClock } from "effect"
+import {
+  ConfigProvider,
+  Deferred,
+  Duration,
+  Effect,
+  Exit,
+  Fiber,
+  Inspectable,
+  Redacted,
+  Schema,
+  SchemaAST,
+  Scope,
+  TestClock
+} from "effect"
 import * as Api from "../../src/secrets/index.ts"
 import {
   InvalidSecretInput,
@@ -9,6 +22,7 @@ import {
   type SecretProvider,
   SecretRef,
   Secrets,
+  SecretsConfig,
   SecretUnavailable
 } from "../../src/secrets/index.ts"
 import { alnum, credentials, draw, memory, refusalOf, resolve, secretsLayer } from "./support.ts"
@@ -149,6 +163,21 @@ describe("a value", () => {
     })]))))
 })
 
+it.effect("ttl is read from the configuration, at most 15 minutes", () =>
+  Effect.gen(function*() {
+    const configured = (text?: string) =>
+      SecretsConfig.SecretsConfig.pipe(
+        Effect.provide(SecretsConfig.layerConfig),
+        Effect.withConfigProvider(
+          ConfigProvider.fromMap(new Map(text === undefined ? [] : [["SMITHERS_SECRETS_TTL", text]]))
+        ),
+        Effect.map(({ ttl }) => Duration.toSeconds(ttl))
+      )
+    assert.strictEqual(yield* configured(), 60)
+    assert.strictEqual(yield* configured("15 minutes"), 900)
+    assert.include(String(yield* Effect.flip(configured("16 minutes"))), "at most 15 minutes")
+  }))
+
 describe("the provider", () => {
   const fresh = counting((asked) => Effect.succeed(Redacted.make(`${value}-${asked}`)))
   it.effect("is asked again after ttl, and not before", () =>
@@ -168,13 +197,13 @@ describe("the provider", () => {
       fresh.asked = 0
       yield* Effect.provide(
         Effect.zipRight(current, current),
-        secretsLayer([fresh], { settings: { ttl: 0 as never } })
+        secretsLayer([fresh], { settings: { ttl: Duration.zero } })
       )
       assert.strictEqual(fresh.asked, 2)
       fresh.asked = 0
       yield* Effect.provide(
         Effect.all([current, TestClock.adjust("899 seconds"), current, TestClock.adjust("1 second"), current]),
-        secretsLayer([fresh], { settings: { ttl: "1 day" as never } })
+        secretsLayer([fresh], { settings: { ttl: Duration.days(1) } })
       )
       assert.strictEqual(fresh.asked, 2)
     }))
@@ -193,7 +222,9 @@ describe("the provider", () => {
   })
 
   it.effect("that fails while others wait fails for them too, and is asked by those who come later", () => {
-    const failing = counting((asked) => asked === 1 ? Effect.delay(unavailable, 1_000) : Effect.succeed(Redacted.make(value)))
+    const failing = counting((asked) =>
+      asked === 1 ? Effect.delay(unavailable, 1_000) : Effect.succeed(Redacted.make(value))
+    )
     return Effect.gen(function*() {
       const fibers = yield* Effect.fork(
         Effect.all(Array.from({ length: 100 }, () => Effect.exit(Effect.scoped(resolve("cmd:x")))), {

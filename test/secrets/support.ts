@@ -17,7 +17,9 @@ import {
 export const draw = (alphabet: string, length: number, seed: string): string => {
   let text = ""
   for (let block = 0; text.length < length; block++) {
-    for (const byte of createHash("sha256").update(`${seed}/${block}`).digest()) text += alphabet[byte % alphabet.length]
+    for (const byte of createHash("sha256").update(`${seed}/${block}`).digest()) {
+      text += alphabet[byte % alphabet.length]
+    }
   }
   return text.slice(0, length)
 }
@@ -52,7 +54,9 @@ export const credentials = (seed: string): Readonly<Record<string, string>> => {
     "json-web-token": [{ alg: "HS256" }, { sub: of(alnum, 20) }].map((part) =>
       Buffer.from(JSON.stringify(part)).toString("base64url")
     ).concat(of(alnum, 43)).join("."),
-    "private-key": `-----BEGIN ${"RSA PRIVATE"} KEY-----\n${of(alnum, 64)}\n${of(alnum, 64)}\n-----END RSA PRIVATE KEY-----`,
+    "private-key": `-----BEGIN ${"RSA PRIVATE"} KEY-----\n${of(alnum, 64)}\n${
+      of(alnum, 64)
+    }\n-----END RSA PRIVATE KEY-----`,
     "azure-storage-key": `DefaultEndpointsProtocol=https;AccountKey=${of(alnum, 86)}==;EndpointSuffix=core`,
     "azure-client-secret": `${of(alnum, 3)}8Q~${of(alnum, 34)}`,
     "sendgrid-key": `SG.${of(alnum, 22)}.${of(alnum, 43)}`,
@@ -89,7 +93,10 @@ export const memory = (values: Readonly<Record<string, string>>): SecretProvider
   MemoryProvider.make(Object.fromEntries(Object.entries(values).map(([name, value]) => [name, Redacted.make(value)])))
 
 export const resolve = (reference: string) =>
-  Effect.flatMap(SecretRef.parse(reference), (ref) => Effect.flatMap(Secrets.Secrets, (secrets) => secrets.resolve(ref)))
+  Effect.flatMap(
+    SecretRef.parse(reference),
+    (ref) => Effect.flatMap(Secrets.Secrets, (secrets) => secrets.resolve(ref))
+  )
 
 export const watch = (name: string, value: string) =>
   Effect.flatMap(
