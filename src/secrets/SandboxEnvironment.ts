@@ -1,4 +1,4 @@
-import { Effect, type Redacted, Redacted as Secret, type Scope } from "effect"
+import { Effect, Redacted, type Scope } from "effect"
 import { InvalidSecretInput, type SecretNotFound, type SecretUnavailable } from "./SecretError.ts"
 import type { SecretRef } from "./SecretRef.ts"
 import { Secrets } from "./Secrets.ts"
@@ -96,12 +96,12 @@ export const build = Effect.fn("SandboxEnvironment.build")(function*(
     return Effect.void
   }
   for (const [name, value] of Object.entries(literals)) yield* set(name, value)
-  for (const [name, ref] of Object.entries(secrets)) yield* set(name, Secret.value(yield* resolver.resolve(ref)))
+  for (const [name, ref] of Object.entries(secrets)) yield* set(name, Redacted.value(yield* resolver.resolve(ref)))
   return yield* Effect.acquireRelease(
-    Effect.sync(() => Secret.make<Readonly<Record<string, string>>>(environment)),
+    Effect.sync(() => Redacted.make<Readonly<Record<string, string>>>(environment)),
     (redacted) =>
       Effect.sync(() => {
-        Secret.unsafeWipe(redacted)
+        Redacted.unsafeWipe(redacted)
         for (const name of Object.keys(environment)) environment[name] = ""
       })
   )

@@ -1,4 +1,4 @@
-import { Effect, type Redacted, Redacted as Secret } from "effect"
+import { Effect, Redacted } from "effect"
 import type { SecretUnavailable } from "../SecretError.ts"
 import { maxBytes, unavailable } from "../SecretProvider.ts"
 
@@ -12,7 +12,7 @@ export const textOfBytes = (
   return bytes.length > maxBytes
     ? fail("TooLarge", `it has more than ${maxBytes} bytes`)
     : Effect.try({
-      try: () => Secret.make(new TextDecoder("utf-8", { fatal: true }).decode(bytes).replace(/\r?\n$/, "")),
+      try: () => Redacted.make(new TextDecoder("utf-8", { fatal: true }).decode(bytes).replace(/\r?\n$/, "")),
       catch: () => fail("NotText", "it is no UTF-8 text")
     })
 }
