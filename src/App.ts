@@ -9,12 +9,27 @@ import { ApprovalStore, Engine, EngineConfig, Runner, Supervisor, TimerStore } f
 import { Gateway, GatewayConfig } from "./gateway/index.ts"
 import { Journal, RunStore } from "./journal/index.ts"
 import { Persistence, PersistenceConfig } from "./persistence/index.ts"
+import {
+  BlobStore,
+  EgressProxy,
+  EgressResolver,
+  Probe,
+  RuntimeConfig,
+  Runtimes,
+  Sandbox,
+  SandboxConfig,
+  SandboxStore
+} from "./sandbox/index.ts"
+import { SecretGuard, SecretProviders, Secrets, SecretsConfig } from "./secrets/index.ts"
 
 const settings = [
   PersistenceConfig.layerConfig,
   AccessConfig.layerConfig,
   EngineConfig.layerConfig,
   WorkflowsConfig.layerConfig,
+  SandboxConfig.layerConfig,
+  RuntimeConfig.layerConfig,
+  SecretsConfig.layerConfig,
   GatewayConfig.layerConfig
 ] as const
 
@@ -31,6 +46,26 @@ const Settings = Layer.unwrapEffect(Effect.as(checkSettings, Layer.mergeAll(...s
 const AccessLive = Layer.provide(Access.layer, Gateway.layerMethods)
 
 const JournalLive = Layer.merge(Journal.layer, RunStore.layer)
+
+const SecretsLive = Secrets.layer.pipe(
+  Layer.provide(SecretProviders.layerConfig),
+  Layer.provideMerge(SecretGuard.layer)
+)
+
+/** Contents of reviewed files and change sets, under their own hashes. */
+const BlobsLive = Layer.unwrapEffect(
+  Effect.map(Persistence.Persistence, ({ home }) => BlobStore.layer(`${home}/blobs`))
+)
+
+const SandboxLive = Sandbox.layer.pipe(
+  Layer.provide(SandboxStore.layer),
+  Layer.provide(Probe.layer),
+  Layer.provide(Runtimes.layer),
+  Layer.provide(EgressProxy.layer),
+  Layer.provide(EgressResolver.layer),
+  Layer.provide(BlobsLive),
+  Layer.provide(SecretsLive)
+)
 
 const EngineLive = Engine.layer.pipe(
   Layer.provideMerge(Runner.layer),
@@ -65,6 +100,7 @@ const Info = Layer.scoped(
 export const App = Info.pipe(
   Layer.provideMerge(Doors),
   Layer.provideMerge(WorkflowModules.layer),
+  Layer.provideMerge(SandboxLive),
   Layer.provideMerge(EngineLive),
   Layer.provideMerge(JournalLive),
   Layer.provideMerge(AccessLive),

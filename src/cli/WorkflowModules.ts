@@ -4,6 +4,7 @@ import { Cause, Context, Effect, Exit, Layer, Option, Predicate, Schema, Scope }
 import { createHash } from "node:crypto"
 import { Runner } from "../engine/index.ts"
 import { Persistence } from "../persistence/index.ts"
+import type { Sandbox } from "../sandbox/index.ts"
 import { compileModule } from "./internal/compileModule.ts"
 import { WorkflowsConfig } from "./WorkflowsConfig.ts"
 
@@ -31,9 +32,10 @@ export class WorkflowModules extends Context.Tag("smithers-orchestrator/cli/Work
   readonly failed: ReadonlyArray<ModuleFailed>
 }>() {}
 
-/** What a module's layer may require: the engine it registers with, and the platform. */
+/** What a module's layer may require: the engine it registers with, sandboxes, and the platform. */
 type ModuleServices =
   | WorkflowEngine.WorkflowEngine
+  | Sandbox.Sandbox
   | CommandExecutor.CommandExecutor
   | FileSystem.FileSystem
   | Path.Path

@@ -61,7 +61,13 @@ export const make = Effect.gen(function*() {
       file,
       args,
       cwd: spec.workspace,
-      env: { PATH: "/usr/local/bin:/usr/bin:/bin", HOME: spec.workspace, LANG: "C.UTF-8", ...spec.env, [markName]: mark },
+      env: {
+        PATH: "/usr/local/bin:/usr/bin:/bin",
+        HOME: spec.workspace,
+        LANG: "C.UTF-8",
+        ...spec.env,
+        [markName]: mark
+      },
       stdin: spec.stdin,
       covered
     })

@@ -6,4 +6,5 @@ export { DurableClock, DurableDeferred, Workflow } from "@effect/workflow"
 import { Engine } from "../engine/index.ts"
 export const { Description, Title } = Engine
 export * as Approval from "./Approval.ts"
+export * as Sandbox from "./Sandbox.ts"
 export * as Task from "./Task.ts"

@@ -2,12 +2,12 @@
 import { Effect } from "effect"
 import {
   chmodSync,
+  closeSync,
   constants,
   fstatSync,
   lstatSync,
   mkdirSync,
   openSync,
-  closeSync,
   readdirSync,
   readlinkSync,
   readSync,
@@ -63,7 +63,9 @@ export const copyTree = (
       const stat = yield* Effect.try(() => fstatSync(input))
       if (!stat.isFile()) return skip(path, "no regular file")
       const output = yield* Effect.acquireRelease(
-        Effect.try(() => openSync(target, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, stat.mode & 0o777)),
+        Effect.try(() =>
+          openSync(target, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, stat.mode & 0o777)
+        ),
         (descriptor) => Effect.sync(() => closeSync(descriptor))
       )
       const buffer = Buffer.allocUnsafe(chunkBytes)
