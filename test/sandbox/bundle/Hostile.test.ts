@@ -43,7 +43,7 @@ const refusal = (
     const error = yield* take(ground.root).pipe(
       Effect.provide(BlobStore.layer(ground.store)),
       Effect.flip,
-      Effect.orElseFail(() => new Error(`${name} was taken`))
+      Effect.orDieWith(() => `${name} was taken`)
     )
     assert.strictEqual(error._tag, "BundleRefused", `${name}: ${error.message}`)
     assert.strictEqual((error as { readonly rule?: string }).rule, rule, `${name}: ${error.message}`)
