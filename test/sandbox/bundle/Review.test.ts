@@ -182,10 +182,13 @@ for (const [what, move, current] of moves) {
 
 it.scoped("what else lies in the target stays as it is", () =>
   Effect.gen(function*() {
-    const { home, outcome, target } = yield* prepare({ ...before, "x/y": "1\n" }, after)
+    const { home, outcome, target } = yield* prepare({ ...before, "x/y": "1\n" }, { ...after, "n/n": "n\n" })
     write(target, { "mine/one": "1", ".git/HEAD": "ref\n", "x/ignored": "1" })
     fs.symlinkSync("/etc/passwd", `${target}/link`)
     fs.chmodSync(`${target}/b`, 0o640)
+    const owner = process.getuid?.() === 0 ? 1_234 : process.getuid?.() ?? 0
+    fs.chownSync(target, owner, owner)
+    fs.chownSync(`${target}/b`, owner, owner)
     yield* outcome("all")
     assert.deepStrictEqual(
       [...read(`${home}/produced`).keys(), ".git/HEAD", "mine/one", "x/ignored"].sort(),
@@ -193,6 +196,10 @@ it.scoped("what else lies in the target stays as it is", () =>
     )
     assert.strictEqual(fs.statSync(`${target}/b`).mode & 0o7777, 0o750, "permissions are kept but for execution")
     assert.strictEqual(fs.statSync(`${target}/d/f`).nlink, 1)
+    assert.deepStrictEqual(
+      ["b", "d/f", "n", "n/n"].map((name) => fs.statSync(`${target}/${name}`).uid),
+      Array(4).fill(owner)
+    )
   }).pipe(Effect.provide(storeLayer)))
 
 const links: ReadonlyArray<readonly [string, (target: string, outside: string) => void, string]> = [
