@@ -8,8 +8,9 @@ import * as DiffBundle from "../../../src/sandbox/DiffBundle.ts"
 import * as Handle from "../../../src/sandbox/internal/bundle/Handle.ts"
 import * as Walk from "../../../src/sandbox/internal/bundle/Walk.ts"
 import * as Tree from "../../../src/sandbox/Tree.ts"
-import { asBundle, type Hostile, onDisk, patches } from "./support/Corpus.ts"
+import { asBundle, type Hostile, onDisk } from "./support/Corpus.ts"
 import { run, snapshot, storeLayer, temporary, write } from "./support/Files.ts"
+import { patches } from "./support/Patches.ts"
 
 const secret = "SENTINEL-7d1f: nobody may read this into a bundle"
 
