@@ -94,18 +94,19 @@ export const make = Effect.fnUntraced(function*(directory: string) {
   /** Gives a finished draft its name; the directories are flushed when the name is new. */
   const shelve = (blobs: Handle.Held, drafts: Handle.Held, draft: string, sha256: string, isNew: boolean) =>
     Effect.gen(function*() {
-      const flush = (directory: Handle.Held) => isNew ? Handle.syncDirectory(directory) : Effect.void
       const shelf = shelfOf(sha256)
-      yield* Effect.catchIf(
-        Handle.makeDirectory(blobs, shelf, 0o700),
-        ({ code }) => code === "EEXIST",
-        () => Effect.void
+      const isNewShelf = yield* Handle.makeDirectory(blobs, shelf, 0o700).pipe(
+        Effect.as(true),
+        Effect.catchIf(({ code }) => code === "EEXIST", () => Effect.succeed(false))
       )
+      if (isNewShelf) yield* Handle.syncDirectory(blobs)
       yield* Handle.withPath(blobs, shelf, (held) =>
         held === undefined
           ? new Handle.Errno({ code: "ENOENT", path: shelf })
-          : Effect.zipRight(Handle.rename(drafts, draft, held, nameOf(sha256)), flush(held)))
-      yield* flush(blobs)
+          : Effect.zipRight(
+            Handle.rename(drafts, draft, held, nameOf(sha256)),
+            isNew ? Handle.syncDirectory(held) : Effect.void
+          ))
     })
 
   const write: BlobStore["Type"]["write"] = (feed) =>

@@ -27,9 +27,9 @@ export const BundleLimits = {
   /** Longer files are changed as a whole: they have no hunks. */
   diffFileBytes: 1_048_576,
   /** Lines that differ; beyond them the file is one hunk that replaces everything. */
-  diffEdits: 2_000,
-  /** Hunks of a change set, in characters; the files beyond it have none. */
-  diffTextChars: 16_777_216,
+  diffEdits: 1_000,
+  /** Texts of a change set that are compared by lines, before and after; the files beyond it have no hunks. */
+  diffTextBytes: 33_554_432,
   /** A diff bundle on the wire, with its binary contents. */
   diffBundleBytes: 5_242_880,
   /** Characters of each of the three versions that a stale base is refused with. */

@@ -30,7 +30,7 @@ export const Change = Schema.Struct({
   produced: Schema.NullOr(FileVersion),
   /**
    * `text` has hunks; `same` is a change of name or execute bit only; `binary` and `large` (beyond 1 MiB, or beyond
-   * 16 Mi characters of hunks in a set) are shown by hash and size.
+   * 32 MiB of texts in a set) are shown by hash and size.
    */
   content: Schema.Literal("same", "text", "binary", "large"),
   hunks: Schema.Array(Hunk)

@@ -82,7 +82,7 @@ const take = (site: Intent.Site, step: Intent.Step, currents: ReadonlyArray<Curr
         )
       case "MakeDirectory":
         return Effect.catchIf(
-          Handle.makeDirectory(parent, name, 0o755),
+          Effect.zipRight(Handle.makeDirectory(parent, name, 0o755), Handle.inheritOwner(parent, name)),
           ({ code }) => code === "EEXIST",
           () => Effect.void
         )

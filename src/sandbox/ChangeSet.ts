@@ -42,10 +42,12 @@ const kindOf = (versions: ReadonlyArray<FileVersion>): "binary" | "large" =>
 /** Content and hunks of a change from one version to another; either may be missing. */
 const contentOf = (
   base: FileVersion | undefined,
-  produced: FileVersion | undefined
+  produced: FileVersion | undefined,
+  mayCompare: boolean
 ): Effect.Effect<Pick<Change, "content" | "hunks">, BundleFailed, BlobStore> =>
   Effect.gen(function*() {
     if (base?.sha256 === produced?.sha256) return { content: "same" as const, hunks: [] }
+    if (!mayCompare) return { content: "large" as const, hunks: [] }
     const before = base === undefined ? "" : yield* textOfFile(base)
     const after = produced === undefined ? "" : yield* textOfFile(produced)
     if (before === undefined || after === undefined) {
@@ -58,8 +60,11 @@ const contentOf = (
     return { content: "text" as const, hunks: hunks.map((hunk, index) => ({ number: index + 1, ...hunk })) }
   })
 
-const charsOf = ({ hunks }: Pick<Change, "hunks">): number =>
-  hunks.reduce((sum, { lines }) => lines.reduce((chars, line) => chars + line.length + 1, sum), 0)
+/** What comparing two versions costs; nothing when they are not compared by lines. */
+const comparedBytes = (versions: ReadonlyArray<FileVersion | null>): number =>
+  versions.some((version) => version !== null && version.bytes > BundleLimits.diffFileBytes)
+    ? 0
+    : versions.reduce((sum, version) => sum + (version?.bytes ?? 0), 0)
 
 /**
  * What has to be done to one tree to make it another: adds, modifications (of content, execute bit or both), deletions,
@@ -104,14 +109,11 @@ export const between = Effect.fn("ChangeSet.between")(function*(
   ].sort((a, b) => a.path < b.path ? -1 : 1)
   if (planned.length > BundleLimits.changes) return yield* tooMany
   const changes: Array<Change> = []
-  let chars = 0
+  let compared = 0
   for (const plan of planned) {
-    const content = yield* contentOf(plan.base ?? undefined, plan.produced ?? undefined)
-    chars += charsOf(content)
-    changes.push({
-      ...plan,
-      ...(chars > BundleLimits.diffTextChars && content.content === "text" ? { content: "large", hunks: [] } : content)
-    })
+    if (plan.base?.sha256 !== plan.produced?.sha256) compared += comparedBytes([plan.base, plan.produced])
+    const mayCompare = compared <= BundleLimits.diffTextBytes
+    changes.push({ ...plan, ...(yield* contentOf(plan.base ?? undefined, plan.produced ?? undefined, mayCompare)) })
   }
   return { format: 1, seq: options.seq ?? 1, baseRef: refOf(base), changes }
 })

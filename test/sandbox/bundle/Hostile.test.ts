@@ -5,9 +5,12 @@ import path from "node:path"
 import * as BlobStore from "../../../src/sandbox/BlobStore.ts"
 import * as Bundle from "../../../src/sandbox/Bundle.ts"
 import * as DiffBundle from "../../../src/sandbox/DiffBundle.ts"
+import * as Handle from "../../../src/sandbox/internal/bundle/Handle.ts"
+import * as Walk from "../../../src/sandbox/internal/bundle/Walk.ts"
 import * as Tree from "../../../src/sandbox/Tree.ts"
-import { asBundle, type Hostile, onDisk, patches } from "./support/Corpus.ts"
-import { snapshot, storeLayer, temporary, write } from "./support/Files.ts"
+import { asBundle, type Hostile, onDisk } from "./support/Corpus.ts"
+import { run, snapshot, storeLayer, temporary, write } from "./support/Files.ts"
+import { patches } from "./support/Patches.ts"
 
 const secret = "SENTINEL-7d1f: nobody may read this into a bundle"
 
@@ -43,7 +46,7 @@ const refusal = (
     const error = yield* take(ground.root).pipe(
       Effect.provide(BlobStore.layer(ground.store)),
       Effect.flip,
-      Effect.orElseFail(() => new Error(`${name} was taken`))
+      Effect.orDieWith(() => `${name} was taken`)
     )
     assert.strictEqual(error._tag, "BundleRefused", `${name}: ${error.message}`)
     assert.strictEqual((error as { readonly rule?: string }).rule, rule, `${name}: ${error.message}`)
@@ -174,3 +177,79 @@ it.effect("of a directory of our own, links, devices and odd names are passed ov
       rule: "Symlink"
     }])
   }).pipe(Effect.scoped, Effect.provide(storeLayer)))
+
+/** What somebody does to the tree after it was scanned and before it is read. */
+const meanwhile: ReadonlyArray<readonly [string, string, (root: string, outside: string) => void]> = [
+  ["grows", "Changed", (root) => fs.appendFileSync(`${root}/artifacts/good`, "more")],
+  ["shrinks", "Changed", (root) => fs.truncateSync(`${root}/artifacts/good`, 2)],
+  ["is removed", "Changed", (root) => fs.rmSync(`${root}/artifacts/good`)],
+  ["becomes another file of the same size", "Changed", (root) => {
+    fs.writeFileSync(`${root}/other`, "evil\n")
+    fs.renameSync(`${root}/other`, `${root}/artifacts/good`)
+  }],
+  ["becomes a link", "Changed", (root, outside) => {
+    fs.rmSync(`${root}/artifacts/good`)
+    fs.symlinkSync(`${outside}/secret`, `${root}/artifacts/good`)
+  }],
+  ["becomes a FIFO", "Changed", (root) => {
+    fs.rmSync(`${root}/artifacts/good`)
+    run("mkfifo", [`${root}/artifacts/good`])
+  }],
+  ["lies in a directory that becomes a link", "Symlink", (root, outside) => {
+    fs.renameSync(`${root}/artifacts`, `${root}/away`)
+    fs.writeFileSync(`${outside}/good`, "evil\n")
+    fs.symlinkSync(outside, `${root}/artifacts`)
+  }],
+  ["lies in a directory that becomes a file", "NotADirectory", (root) => {
+    fs.renameSync(`${root}/artifacts`, `${root}/away`)
+    fs.writeFileSync(`${root}/artifacts`, "")
+  }]
+]
+
+for (const [what, rule, change] of meanwhile) {
+  it.effect(`a file is refused that ${what} between the look and the reading`, () =>
+    Effect.gen(function*() {
+      const { outside, root, store } = yield* prepare
+      const error = yield* Handle.withRoot(root, (held) =>
+        Effect.gen(function*() {
+          const { files } = yield* Walk.scan(held, allowance)
+          change(root, outside)
+          return yield* Effect.flip(Walk.stageAll(held, files))
+        })).pipe(Effect.provide(BlobStore.layer(store)))
+      assert.strictEqual(error._tag === "BundleRefused" ? error.rule : error._tag, rule)
+      assert.notInclude(stored(store), "evil")
+      assert.notInclude(stored(store), secret)
+    }).pipe(Effect.scoped))
+}
+
+it.effect("a file that grows while it is read is refused, and no more of it is read than it had", () =>
+  Effect.gen(function*() {
+    const { root } = yield* prepare
+    const file = `${root}/artifacts/good`
+    let bytes = 0
+    const error = yield* Handle.withRoot(
+      root,
+      (held) =>
+        Handle.withPath(
+          held,
+          "artifacts/good",
+          (found) =>
+            Effect.flip(Handle.readChunks(found as Handle.Held, (chunk) =>
+              Effect.sync(() => {
+                bytes += chunk.length
+                fs.appendFileSync(file, "for ever and ever")
+              })))
+        )
+    )
+    assert.strictEqual(error._tag === "BundleRefused" ? error.rule : error._tag, "Changed")
+    assert.strictEqual(bytes, 5)
+  }).pipe(Effect.scoped))
+
+const allowance: Walk.Allowance = {
+  files: 10,
+  directories: 10,
+  totalBytes: 1_000,
+  fileBytes: 1_000,
+  trust: "hostile",
+  isExcluded: () => false
+}

@@ -1,10 +1,10 @@
 import { assert, it } from "@effect/vitest"
-import { Effect, FastCheck, Fiber } from "effect"
+import { Deferred, Effect, FastCheck, Fiber } from "effect"
 import fs from "node:fs"
 import { systemActor } from "../../../src/model/index.ts"
 import type * as Change from "../../../src/sandbox/Change.ts"
 import * as ChangeApply from "../../../src/sandbox/ChangeApply.ts"
-import type { ChangeRefused } from "../../../src/sandbox/ChangeRefused.ts"
+import { ChangeRefused } from "../../../src/sandbox/ChangeRefused.ts"
 import * as ChangeSet from "../../../src/sandbox/ChangeSet.ts"
 import { AfterStep } from "../../../src/sandbox/internal/bundle/AfterStep.ts"
 import { applyHunks } from "../../../src/sandbox/internal/bundle/Text.ts"
@@ -43,6 +43,13 @@ const reasonOf = <A, R>(effect: Effect.Effect<A, { readonly _tag: string }, R>) 
   Effect.map(
     Effect.flip(effect),
     (error) => `${error._tag} ${"reason" in error ? String(error.reason) : "rule" in error ? String(error.rule) : ""}`
+  )
+
+/** The refusal of a decision that cannot be carried out. */
+const refusalOf = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.flatMap(
+    Effect.flip(effect),
+    (error) => error instanceof ChangeRefused ? Effect.succeed(error) : Effect.dieMessage(String(error))
   )
 
 it.scoped("accepted as a whole, everything is applied; rejected, nothing is", () =>
@@ -162,7 +169,7 @@ for (const [what, move, current] of moves) {
       const { changes, outcome, target } = yield* prepare()
       move(target)
       const old = snapshot(target)
-      const error = (yield* Effect.flip(outcome("all"))) as ChangeRefused
+      const error = yield* refusalOf(outcome("all"))
       assert.strictEqual(error.reason, "Stale")
       const [version] = error.versions
       const change = changes.changes.find(({ path }) => path === version?.path) as Change.Change
@@ -175,10 +182,13 @@ for (const [what, move, current] of moves) {
 
 it.scoped("what else lies in the target stays as it is", () =>
   Effect.gen(function*() {
-    const { home, outcome, target } = yield* prepare({ ...before, "x/y": "1\n" }, after)
+    const { home, outcome, target } = yield* prepare({ ...before, "x/y": "1\n" }, { ...after, "n/n": "n\n" })
     write(target, { "mine/one": "1", ".git/HEAD": "ref\n", "x/ignored": "1" })
     fs.symlinkSync("/etc/passwd", `${target}/link`)
     fs.chmodSync(`${target}/b`, 0o640)
+    const owner = process.getuid?.() === 0 ? 1_234 : process.getuid?.() ?? 0
+    fs.chownSync(target, owner, owner)
+    fs.chownSync(`${target}/b`, owner, owner)
     yield* outcome("all")
     assert.deepStrictEqual(
       [...read(`${home}/produced`).keys(), ".git/HEAD", "mine/one", "x/ignored"].sort(),
@@ -186,6 +196,10 @@ it.scoped("what else lies in the target stays as it is", () =>
     )
     assert.strictEqual(fs.statSync(`${target}/b`).mode & 0o7777, 0o750, "permissions are kept but for execution")
     assert.strictEqual(fs.statSync(`${target}/d/f`).nlink, 1)
+    assert.deepStrictEqual(
+      ["b", "d/f", "n", "n/n"].map((name) => fs.statSync(`${target}/${name}`).uid),
+      Array(4).fill(owner)
+    )
   }).pipe(Effect.provide(storeLayer)))
 
 const links: ReadonlyArray<readonly [string, (target: string, outside: string) => void, string]> = [
@@ -240,8 +254,8 @@ it.scoped("a file that changes after it was checked undoes everything, and the c
       Effect.sync(() => {
         if (step === "Displace a") fs.writeFileSync(`${target}/b`, "somebody else\n")
       })
-    const error = yield* Effect.flip(Effect.provideService(outcome("all"), AfterStep, meddle))
-    assert.strictEqual((error as ChangeRefused).reason, "Stale")
+    const error = yield* refusalOf(Effect.provideService(outcome("all"), AfterStep, meddle))
+    assert.strictEqual(error.reason, "Stale")
     assert.strictEqual(text("b"), "somebody else\n")
     assert.strictEqual(text("a"), numbered())
     assert.isFalse(fs.existsSync(`${target}/d/f`))
@@ -254,7 +268,7 @@ it.scoped("a file that appears where an old one has to go back is kept, and so i
       Effect.sync(() => {
         if (step === "Displace b") fs.writeFileSync(`${target}/b`, "somebody else\n")
       })
-    const error = (yield* Effect.flip(Effect.provideService(outcome("all"), AfterStep, meddle))) as ChangeRefused
+    const error = yield* refusalOf(Effect.provideService(outcome("all"), AfterStep, meddle))
     assert.strictEqual(error.reason, "RecoveryBlocked")
     assert.strictEqual(error.path, "b")
     assert.strictEqual(text("b"), "somebody else\n")
@@ -288,11 +302,13 @@ it.scoped("an application that is interrupted is whole or not begun", () =>
     const { home, outcome, target } = yield* prepare()
     for (const at of ["staging", "staged", "intent", "Displace a", "Place a"]) {
       const old = read(target)
-      const fiber = yield* Effect.fork(Effect.provideService(outcome("all"), AfterStep, (step) =>
-        step === at
-          ? Effect.sync(() => void Effect.runFork(Fiber.interruptFork(fiber)))
-          : Effect.void))
-      yield* Fiber.await(fiber)
+      const reached = yield* Deferred.make<void>()
+      const hook = (step: string) => step === at ? Deferred.succeed(reached, undefined) : Effect.succeed(false)
+      const fiber = yield* Effect.fork(
+        Effect.provideService(outcome("all"), AfterStep, (step) => Effect.asVoid(hook(step)))
+      )
+      yield* Deferred.await(reached)
+      yield* Fiber.interrupt(fiber)
       const now = read(target)
       assert.isTrue(
         [old, read(`${home}/produced`)].some((state) => JSON.stringify([...state]) === JSON.stringify([...now]))

@@ -49,16 +49,22 @@ it.scoped("a change set survives the wire: it means the same on the same base", 
     })), { discard: true }).pipe(Effect.provide(storeLayer)))
 
 it.scoped("git applies the diffs of text files and comes to the same tree", () =>
-  Effect.forEach(sample(pairArbitrary, 40), ([before, after]) =>
-    Effect.scoped(Effect.gen(function*() {
-      const { changes, home } = yield* compare(before, after)
-      const texts = changes.changes.filter(({ content }) => content === "text" || content === "same")
-      if (texts.length < changes.changes.length || texts.length === 0) return
-      const input = texts.map(Change.toDiff).join("")
-      const applied = run("git", ["apply", "--whitespace=nowarn", "-"], { cwd: `${home}/base`, input })
-      assert.strictEqual(applied.stderr, "")
-      assert.deepStrictEqual([...read(`${home}/base`)].sort(), [...read(`${home}/produced`)].sort())
-    })), { discard: true }).pipe(Effect.provide(storeLayer)))
+  Effect.gen(function*() {
+    let applied = 0
+    for (const [before, after] of sample(pairArbitrary, 40)) {
+      yield* Effect.scoped(Effect.gen(function*() {
+        const { changes, home } = yield* compare(before, after)
+        const texts = changes.changes.filter(({ content }) => content === "text" || content === "same")
+        if (texts.length < changes.changes.length || texts.length === 0) return
+        const input = texts.map(Change.toDiff).join("")
+        const { stderr } = run("git", ["apply", "--whitespace=nowarn", "-"], { cwd: `${home}/base`, input })
+        assert.strictEqual(stderr, "")
+        assert.deepStrictEqual([...read(`${home}/base`)].sort(), [...read(`${home}/produced`)].sort())
+        applied++
+      }))
+    }
+    assert.isAbove(applied, 15)
+  }).pipe(Effect.provide(storeLayer)))
 
 it.scoped("a tree that is written out again is the same tree", () =>
   Effect.forEach(sample(fileArbitrary, 30), (files) =>
@@ -160,7 +166,9 @@ for (const [name, { after, before, changes: expected }] of Object.entries(cases)
       )
       const wire = yield* DiffBundle.fromChangeSet(changes)
       assert.deepStrictEqual(yield* DiffBundle.toChangeSet(wire, base), changes)
-      yield* ChangeApply.apply(`${home}/base`, yield* Review.select(changes, decision(changes, "all")))
+      const selection = yield* Review.select(changes, decision(changes, "all"))
+      assert.strictEqual((yield* ChangeApply.apply(`${home}/base`, selection)).outcome, "applied")
+      assert.strictEqual((yield* ChangeApply.apply(`${home}/base`, selection)).outcome, "already")
       assert.deepStrictEqual([...read(`${home}/base`)].sort(), [...read(`${home}/produced`)].sort())
     }).pipe(Effect.provide(storeLayer)))
 }
@@ -171,6 +179,18 @@ it.scoped("a file that differs too much is one hunk that replaces everything, at
     const { changes } = yield* compare({ a: lines("old") }, { a: lines("new") })
     assert.deepStrictEqual(changes.changes.map(({ content, hunks }) => [content, hunks.length]), [["text", 1]])
     assert.deepStrictEqual(Change.linesChanged(changes.changes[0]!), { added: 30_000, removed: 30_000 })
+  }).pipe(Effect.provide(storeLayer)))
+
+it.scoped("files beyond what is compared are changed as a whole", () =>
+  Effect.gen(function*() {
+    const text = (end: string) => `${"x".repeat(500_000)}\n${end}`
+    const names = Array.from({ length: 40 }, (_, index) => `f${String(index).padStart(2, "0")}`)
+    const { changes } = yield* compare(
+      Object.fromEntries(names.map((name) => [name, text(name)])),
+      { ...Object.fromEntries(names.map((name) => [name, text(`${name} new`)])), g: "y".repeat(1_048_577) }
+    )
+    const kinds = changes.changes.map(({ content }) => content)
+    assert.deepStrictEqual(kinds, [...Array(33).fill("text"), ...Array(8).fill("large")])
   }).pipe(Effect.provide(storeLayer)))
 
 it("arbitrary decisions decode", () => {

@@ -42,7 +42,7 @@ const close = (fd: number) => Effect.sync(() => fs.closeSync(fd))
 
 const joined = (parent: string, name: string): string => parent === "" ? name : `${parent}/${name}`
 
-export const at = (directory: Held, name: string): string => `/proc/self/fd/${directory.fd}/${name}`
+const at = (directory: Held, name: string): string => `/proc/self/fd/${directory.fd}/${name}`
 
 const using = <A, E, R>(location: string, path: string, use: (held: Held) => Effect.Effect<A, E, R>) =>
   Effect.acquireUseRelease(
@@ -234,6 +234,10 @@ export const withNewFile = <A, E, R>(
 
 export const makeDirectory = (parent: Held, name: string, mode: number): Effect.Effect<void, Errno> =>
   call(joined(parent.path, name), () => fs.mkdirSync(at(parent, name), mode))
+
+/** Gives a directory that was made to the owner of the one it lies in; when that is not allowed, it stays ours. */
+export const inheritOwner = (parent: Held, name: string): Effect.Effect<void> =>
+  Effect.ignore(call(name, () => fs.lchownSync(at(parent, name), parent.stat.uid, parent.stat.gid)))
 
 /** Makes the directories that a path lies in, as far as they are missing. */
 export const makeParents = (root: Held, path: string): Effect.Effect<void, Errno | BundleRefused> => {

@@ -42,7 +42,7 @@ export interface Current {
 const look = (
   root: Handle.Held,
   outcome: Outcome,
-  displaced: ReadonlySet<string>
+  touched: ReadonlySet<string>
 ): Effect.Effect<Current, Fault | Handle.Errno> =>
   Handle.withPath(root, outcome.path, (found): Effect.Effect<Current, Fault | Handle.Errno> =>
     Effect.gen(function*() {
@@ -59,9 +59,8 @@ const look = (
       const version = { sha256: yield* hashOf(found), bytes: stat.size, executable: isExecutable(found) }
       return { outcome, version, isDirectory: false, mode: stat.mode & 0o777, uid: stat.uid, gid: stat.gid }
     })).pipe(Effect.catchIf(
-      // A file that the same application moves out of the way of a directory.
-      (error) =>
-        error._tag === "BundleRefused" && error.rule === "NotADirectory" && hasPrefixIn(outcome.path, displaced),
+      // A file that the same application moves out of the way of a directory, or has put there.
+      (error) => error._tag === "BundleRefused" && error.rule === "NotADirectory" && hasPrefixIn(outcome.path, touched),
       () => Effect.succeed(nothing(root, outcome))
     ))
 
@@ -143,7 +142,8 @@ export const examine = (
 > =>
   Effect.gen(function*() {
     const displaced = displacedOf(outcomes)
-    const currents = yield* Effect.forEach(outcomes, (outcome) => look(root, outcome, displaced))
+    const touched = new Set(outcomes.map(({ path }) => path))
+    const currents = yield* Effect.forEach(outcomes, (outcome) => look(root, outcome, touched))
     const done = currents.every(({ isDirectory, outcome, version }) =>
       same(version, outcome.result) && (!isDirectory || outcome.result === null)
     )
