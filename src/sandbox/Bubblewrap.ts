@@ -68,17 +68,19 @@ export const make = Effect.gen(function*() {
   const covered = yield* inheritedDescriptors
   const userIds = makeUserIds(runtime, settings.firstUserId)
   const layerScope = yield* Effect.scope
-  const foundation = yield* Effect.cached(Effect.gen(function*() {
-    const host = yield* findHost
-    const skeleton = yield* makeSkeleton(host.architecture, host.node).pipe(
-      Effect.mapError((cause) => new RuntimeUnavailable({ runtime, reason: "NotWorking", detail: cause.message }))
+  const foundation = yield* Effect.cached(
+    Effect.gen(function*() {
+      const host = yield* findHost
+      const skeleton = yield* makeSkeleton(host.architecture, host.node).pipe(
+        Effect.mapError((cause) => new RuntimeUnavailable({ runtime, reason: "NotWorking", detail: cause.message }))
+      )
+      return { host, skeleton }
+    }).pipe(
+      Effect.provideService(FileSystem.FileSystem, fs),
+      Effect.provideService(Path.Path, path),
+      Effect.provideService(Scope.Scope, layerScope)
     )
-    return { host, skeleton }
-  }).pipe(
-    Effect.provideService(FileSystem.FileSystem, fs),
-    Effect.provideService(Path.Path, path),
-    Effect.provideService(Scope.Scope, layerScope)
-  ))
+  )
   let turn = 0
 
   /** The program that starts all, with what comes before bwrap: fewer cores, another user. */
@@ -97,7 +99,7 @@ export const make = Effect.gen(function*() {
   ]
 
   const open = (file: string, opening: typeof openFile) =>
-    Effect.mapError(opening(file), (cause) => failed("Setup", cause))
+    Effect.mapError(opening(file), (cause) => failed("Setup", cause.cause))
 
   /** Sends the workspace into the sandbox. */
   const shipWorkspace = (spec: Spec, host: Host, child: Child) =>
@@ -143,15 +145,23 @@ export const make = Effect.gen(function*() {
       const control = child.pipe(descriptors.control)
       const standing = Effect.all([
         Effect.flatMap(awaitText(child.pipe(descriptors.status), /"child-pid": (\d+)/), ([, pid]) =>
-          Effect.acquireRelease(identify(Number(pid)), (init) => Effect.zipRight(kill(init), awaitDeath(init)))),
-        Effect.filterOrFail(awaitText(control, /^[rx]/), ([said]) => said === "r", () =>
+          Effect.acquireRelease(identify(Number(pid)), (init) =>
+            Effect.zipRight(kill(init), awaitDeath(init)))),
+        Effect.filterOrFail(awaitText(control, /^[rx]/), ([said]) =>
+          said === "r", () =>
           failed("Setup", "the relay to the egress proxy does not start")),
         shipWorkspace(spec, host, child)
       ], { concurrency: 3 })
       const [init] = yield* standing.pipe(
-        Effect.catchIf((error) => error === "Ended", () =>
-          Effect.flatMap(textOf(child), (complaint) => failed("Setup", complaint))),
-        Effect.timeoutFail({ duration: setupTimeout, onTimeout: () => failed("Setup", `not ready in ${setupTimeout}`) }),
+        Effect.catchIf((error) =>
+          error === "Ended", () =>
+          Effect.flatMap(textOf(child), (complaint) =>
+            failed("Setup", complaint))),
+        Effect.timeoutFail({
+          duration: setupTimeout,
+          onTimeout: () =>
+            failed("Setup", `not ready in ${setupTimeout}`)
+        }),
         Effect.withClock(Clock.make())
       )
       yield* lookAt(init, userId)
@@ -170,47 +180,58 @@ export const make = Effect.gen(function*() {
       return result
     })
 
-  const run = Effect.fn("Bubblewrap.run")(function*(spec: Spec) {
-    yield* checkSpec(spec)
-    yield* supports(spec.policy)
-    const limits = limitsOf(spec.policy)
-    const { child, fileSystems, go, init, workspace } = yield* raise(spec)
-    const output = yield* collect(child, limits.maxOutputBytes, spec.onOutput)
-    const startedAt = yield* Clock.currentTimeMillis
-    yield* go
-    const end = yield* Effect.raceAll([
-      Effect.map(child.exit, ({ code }) => ({ reason: code === null ? "killed" as const : "exited" as const, code })),
-      Effect.as(Effect.sleep(limits.timeout), { reason: "timeout" as const, code: null }),
-      Effect.as(output.overflow, { reason: "output" as const, code: null }),
-      Effect.map(
-        watchUsage({ init: init.pid, memoryLimit: limits.memoryLimit, fileSystems }),
-        (reason) => ({ reason, code: null })
-      )
-    ])
-    const durationMs = (yield* Clock.currentTimeMillis) - startedAt
-    yield* kill(init)
-    yield* child.exit
-    if (!(yield* awaitDeath(init))) return yield* failed("Setup", `process ${init.pid} survived its being killed`)
-    yield* output.drained
-    const skipped = end.reason === "exited" && !output.truncated()
-      ? yield* replaceWorkspace({ runtime, workspace: spec.workspace, from: workspace, maxBytes: limits.diskLimit })
-      : []
-    const outcome: Outcome = {
-      reason: output.truncated() ? "output" : end.reason,
-      exitCode: output.truncated() ? null : end.code,
-      durationMs,
-      outputBytes: output.bytes(),
-      outputTruncated: output.truncated(),
-      skipped
-    }
-    return outcome
-  }, Effect.scoped, Effect.provideService(FileSystem.FileSystem, fs))
+  const run = Effect.fn("Bubblewrap.run")(
+    function*(spec: Spec) {
+      yield* checkSpec(spec)
+      yield* supports(spec.policy)
+      const limits = limitsOf(spec.policy)
+      const { child, fileSystems, go, init, workspace } = yield* raise(spec)
+      const output = yield* collect(child, limits.maxOutputBytes, spec.onOutput)
+      const startedAt = yield* Clock.currentTimeMillis
+      yield* go
+      const end = yield* Effect.raceAll([
+        // A signal reaches what started the sandbox only from outside.
+        Effect.map(
+          child.exit,
+          ({ code, signalled }) =>
+            signalled ? { reason: "killed" as const, code: null } : { reason: "exited" as const, code }
+        ),
+        Effect.as(Effect.sleep(limits.timeout), { reason: "timeout" as const, code: null }),
+        Effect.as(output.overflow, { reason: "output" as const, code: null }),
+        Effect.map(
+          watchUsage({ init: init.pid, memoryLimit: limits.memoryLimit, fileSystems }),
+          (reason) => ({ reason, code: null })
+        )
+      ])
+      const durationMs = (yield* Clock.currentTimeMillis) - startedAt
+      yield* kill(init)
+      yield* child.exit
+      if (!(yield* awaitDeath(init))) {
+        return yield* failed("Setup", `process ${init.pid} survived its being killed`)
+      }
+      yield* output.drained
+      const skipped = end.reason === "exited" && !output.truncated()
+        ? yield* replaceWorkspace({ runtime, workspace: spec.workspace, from: workspace, maxBytes: limits.diskLimit })
+        : []
+      const outcome: Outcome = {
+        reason: output.truncated() ? "output" : end.reason,
+        exitCode: output.truncated() ? null : end.code,
+        durationMs,
+        outputBytes: output.bytes(),
+        outputTruncated: output.truncated(),
+        skipped
+      }
+      return outcome
+    },
+    Effect.scoped,
+    Effect.provideService(FileSystem.FileSystem, fs)
+  )
 
   const check = Effect.gen(function*() {
     const policy = yield* Effect.orDie(parse({ timeout: "10 seconds", maxOutputBytes: 4_096 }))
     const workspace = yield* fs.makeTempDirectoryScoped({ prefix: "smithers-check-" })
     const { exitCode } = yield* run({ command: ["true"], workspace, env: {}, policy, onOutput: () => Effect.void })
-    if (exitCode !== 0) yield* failed("Setup", `true ended with ${exitCode}`)
+    if (exitCode !== 0) return yield* failed("Setup", `true ended with ${exitCode}`)
   }).pipe(
     Effect.scoped,
     Effect.mapError((error) =>
@@ -237,7 +258,7 @@ const lookAt = (init: Identity, userId: number): Effect.Effect<void, ControlNotE
     for (const pid of yield* descendants(init.pid)) {
       const [wrong] = yield* witness(pid, userId)
       if (wrong !== undefined) {
-        yield* new ControlNotEnforced({ runtime, control: wrong[0], reason: "Unproved", detail: `${wrong[1]}.` })
+        return yield* new ControlNotEnforced({ runtime, control: wrong[0], reason: "Unproved", detail: `${wrong[1]}.` })
       }
     }
   })
@@ -246,4 +267,3 @@ const lookAt = (init: Identity, userId: number): Effect.Effect<void, ControlNotE
  * The runtime of bubblewrap: namespaces of its own for everything, a system that is readable only, a filter for system
  * calls, no capabilities, a user of its own. Works on Linux 5.14 and later with bwrap 0.8 and util-linux.
  */
-

@@ -76,7 +76,9 @@ export const bubblewrapOptions = (options: {
     ...policy.volumes.flatMap(({ target }, i) => ["--ro-bind-fd", fd(descriptors.volumes + i), target]),
     // Its own root is a tmpfs without a bound.
     ...["--remount-ro", "/", "--chdir", "/workspace", "--clearenv"],
-    ...Object.entries({ ...environmentOf(wayOut !== undefined), ...env }).flatMap(([name, value]) => ["--setenv", name, value])
+    ...Object.entries({ ...environmentOf(wayOut !== undefined), ...env }).flatMap((
+      [name, value]
+    ) => ["--setenv", name, value])
   ]
 }
 

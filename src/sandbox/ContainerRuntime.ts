@@ -16,7 +16,9 @@ import type { Outcome, Runtime, Spec } from "./SandboxRuntime.ts"
 const patience = "20 seconds"
 
 const unsupported = (policy: SandboxPolicy): readonly [string, string] | undefined => {
-  if (hostsOf(policy).length > 0) return ["allowNetwork", "a container gets no network; use bubblewrap for a list of hosts"]
+  if (hostsOf(policy).length > 0) {
+    return ["allowNetwork", "a container gets no network; use bubblewrap for a list of hosts"]
+  }
   if (policy.ports.length > 0) return ["ports", "a container gets no network"]
   if (policy.diskLimit !== undefined) return ["diskLimit", "the workspace is a directory of the host"]
   return undefined
@@ -64,14 +66,22 @@ export const make = (name: "docker" | "podman") =>
       const problem = unsupported(policy)
       return problem === undefined
         ? Effect.void
-        : new ControlNotEnforced({ runtime: name, control: problem[0], reason: "Unsupported", detail: `${problem[1]}.` })
+        : new ControlNotEnforced({
+          runtime: name,
+          control: problem[0],
+          reason: "Unsupported",
+          detail: `${problem[1]}.`
+        })
     }
 
     const environmentFile = (env: Spec["env"]) =>
       Effect.gen(function*() {
         const broken = Object.keys(env).find((variable) => /[\r\n]/.test(env[variable]!))
         if (broken !== undefined) {
-          return yield* new PolicyInvalid({ field: `env.${broken}`, bound: `must be one line, for ${name} takes no other` })
+          return yield* new PolicyInvalid({
+            field: `env.${broken}`,
+            bound: `must be one line, for ${name} takes no other`
+          })
         }
         const file = path.join(yield* fs.makeTempDirectoryScoped({ prefix: "smithers-container-" }), "env")
         yield* fs.writeFileString(file, Object.entries(env).map(([key, value]) => `${key}=${value}\n`).join(""), {
@@ -89,8 +99,10 @@ export const make = (name: "docker" | "podman") =>
         const { image } = spec.policy
         if (image === undefined) return yield* new PolicyInvalid({ field: "image", bound: `must be given for ${name}` })
         yield* openVolumes(spec.policy, settings.volumeRoots)
-        const { gid, uid } = yield* Effect.mapError(fs.stat(spec.workspace), (cause) =>
-          failed("WorkspaceUnreadable", cause.message))
+        const { gid, uid } = yield* Effect.mapError(
+          fs.stat(spec.workspace),
+          (cause) => failed("WorkspaceUnreadable", cause.message)
+        )
         const container = `smithers-${randomUUID()}`
         yield* Effect.addFinalizer(() => Effect.ignore(ask("rm", "--force", container)))
         yield* ask(...containerArguments({

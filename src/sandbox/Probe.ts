@@ -81,8 +81,7 @@ const everything: SandboxPolicy = {
 
 const limitNames = ["memoryLimit", "pidsLimit", "diskLimit", "fileSize", "openFiles", "cpuLimit"] as const
 
-const isLimit = (control: string): control is typeof limitNames[number] =>
-  limitNames.some((name) => name === control)
+const isLimit = (control: string): control is typeof limitNames[number] => limitNames.some((name) => name === control)
 
 /** How far a probe goes; what the policy does not name is tried too, for the table. */
 const probedLimits = (policy: SandboxPolicy): Limits => limitsOf({ ...everything, ...policy })
@@ -159,19 +158,23 @@ const make = Effect.gen(function*() {
     })
 
   const probeCores = (runtime: Runtime, policy: SandboxPolicy) =>
-    perl(runtime, policy, `open F, "<", "/proc/self/status"; print grep /^Cpus_allowed_list/, <F>;
-      print "max ", (open(G, "<", "/sys/fs/cgroup/cpu.max") ? <G> : "none")`).pipe(
-        Effect.map(({ text }) => {
-          const [, list = ""] = /Cpus_allowed_list:\s+([\d,-]+)/.exec(text) ?? []
-          const cores = list.split(",").reduce((sum, range) => {
-            const [from, to] = range.split("-").map(Number)
-            return sum + (to ?? from ?? Infinity) - (from ?? 0) + 1
-          }, 0)
-          const [, quota, period] = /max (\d+) (\d+)/.exec(text) ?? []
-          const share = quota === undefined ? cores : Math.min(cores, Number(quota) / Number(period))
-          return { enforced: share <= (policy.cpuLimit ?? 0), evidence: `${share} cores can be used` }
-        })
-      )
+    perl(
+      runtime,
+      policy,
+      `open F, "<", "/proc/self/status"; print grep /^Cpus_allowed_list/, <F>;
+      print "max ", (open(G, "<", "/sys/fs/cgroup/cpu.max") ? <G> : "none")`
+    ).pipe(
+      Effect.map(({ text }) => {
+        const [, list = ""] = /Cpus_allowed_list:\s+([\d,-]+)/.exec(text) ?? []
+        const cores = list.split(",").reduce((sum, range) => {
+          const [from, to] = range.split("-").map(Number)
+          return sum + (to ?? from ?? Infinity) - (from ?? 0) + 1
+        }, 0)
+        const [, quota, period] = /max (\d+) (\d+)/.exec(text) ?? []
+        const share = quota === undefined ? cores : Math.min(cores, Number(quota) / Number(period))
+        return { enforced: share <= (policy.cpuLimit ?? 0), evidence: `${share} cores can be used` }
+      })
+    )
 
   const probe = (runtime: Runtime, policy: SandboxPolicy) =>
     Effect.gen(function*() {
@@ -201,7 +204,11 @@ const make = Effect.gen(function*() {
       Effect.provideService(Path.Path, path)
     )
 
-  const verifyScaled = (runtime: Runtime, policy: SandboxPolicy, refused: ReadonlyArray<ControlProof> = []): Effect.Effect<
+  const verifyScaled = (
+    runtime: Runtime,
+    policy: SandboxPolicy,
+    refused: ReadonlyArray<ControlProof> = []
+  ): Effect.Effect<
     Proof,
     RunError
   > =>

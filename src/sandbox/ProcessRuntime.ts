@@ -61,14 +61,20 @@ export const make = Effect.gen(function*() {
       file,
       args,
       cwd: spec.workspace,
-      env: { PATH: "/usr/local/bin:/usr/bin:/bin", HOME: spec.workspace, LANG: "C.UTF-8", ...spec.env, [markName]: mark },
+      env: {
+        PATH: "/usr/local/bin:/usr/bin:/bin",
+        HOME: spec.workspace,
+        LANG: "C.UTF-8",
+        ...spec.env,
+        [markName]: mark
+      },
       stdin: spec.stdin,
       covered
     })
     const output = yield* collect(child, limits.maxOutputBytes, spec.onOutput)
     const startedAt = yield* Clock.currentTimeMillis
     const end = yield* Effect.raceAll([
-      Effect.map(child.exit, ({ code }) => ({ reason: code === null ? "killed" as const : "exited" as const, code })),
+      Effect.map(child.exit, ({ code }) => ({ reason: "exited" as const, code })),
       Effect.as(Effect.sleep(limits.timeout), { reason: "timeout" as const, code: null }),
       Effect.as(output.overflow, { reason: "output" as const, code: null })
     ])

@@ -13,9 +13,9 @@ const bytesOf = (text: string): number | undefined => {
 }
 
 const bounded = (self: Schema.Schema<number>, min: number, max: number, what: string) =>
-  self.pipe(Schema.filter((n) =>
-    n >= min && n <= max ? undefined : `must be ${what} from ${min} to ${max}, and is ${n}`
-  ))
+  self.pipe(Schema.between(min, max, {
+    message: ({ actual }) => `must be ${what} from ${min} to ${max}, and is ${String(actual)}`
+  }))
 
 const wholeNumber = (min: number, max: number) => bounded(Schema.Int, min, max, "a whole number")
 
@@ -65,26 +65,30 @@ const label = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 const hostPattern = new RegExp(`^(?:\\*|(?:\\*\\.)?(?:${label}\\.)*${label})$`)
 
 /** A name, `*.example.com` for all names below one, or `*` for all. Never an address: what is allowed is what was named. */
-const Host = Schema.String.pipe(Schema.filter((host) =>
-  host.length <= 253 && hostPattern.test(host) && !/(^|\.)[0-9]+$/.test(host)
-    ? undefined
-    : "must be a host name in lower case (*.example.com for all below it), no address and no port"
-))
+const Host = Schema.String.pipe(
+  Schema.filter((host) =>
+    host.length <= 253 && hostPattern.test(host) && !/(^|\.)[0-9]+$/.test(host)
+      ? undefined
+      : "must be a host name in lower case (*.example.com for all below it), no address and no port"
+  )
+)
 
 const maxMembers = 16
 const maxPathChars = 1_024
 
-const AbsolutePath = Schema.String.pipe(Schema.filter((path) =>
-  path.startsWith("/") && path.length <= maxPathChars && !path.includes("\0") &&
-    path.split("/").every((part) => part !== ".." && part !== ".")
-    ? undefined
-    : `must be an absolute path of at most ${maxPathChars} characters without . and ..`
-))
+const AbsolutePath = Schema.String.pipe(
+  Schema.filter((path) =>
+    path.startsWith("/") && path.length <= maxPathChars && !path.includes("\0") &&
+      path.split("/").every((part) => part !== ".." && part !== ".")
+      ? undefined
+      : `must be an absolute path of at most ${maxPathChars} characters without . and ..`
+  )
+)
 
 const list = <A, I>(member: Schema.Schema<A, I>, max = maxMembers) =>
-  Schema.Array(member).pipe(Schema.filter((all) =>
-    all.length <= max ? undefined : `must have at most ${max} members, and has ${all.length}`
-  ))
+  Schema.Array(member).pipe(
+    Schema.filter((all) => all.length <= max ? undefined : `must have at most ${max} members, and has ${all.length}`)
+  )
 
 /** What every volume is: a directory of the host, readable only. */
 export const Volume = Schema.Struct({ source: AbsolutePath, target: AbsolutePath })
@@ -126,9 +130,13 @@ export const SandboxPolicy = Schema.Struct({
   volumes: Schema.optionalWith(list(Volume), { default: () => [] }),
   /** Of a container engine. */
   image: Schema.optional(
-    Schema.String.pipe(Schema.filter((image) =>
-      /^[a-z0-9][a-z0-9._/:@-]{0,254}$/i.test(image) ? undefined : "must be an image reference of at most 255 characters"
-    ))
+    Schema.String.pipe(
+      Schema.filter((image) =>
+        /^[a-z0-9][a-z0-9._/:@-]{0,254}$/i.test(image)
+          ? undefined
+          : "must be an image reference of at most 255 characters"
+      )
+    )
   )
 })
 export type SandboxPolicy = typeof SandboxPolicy.Type

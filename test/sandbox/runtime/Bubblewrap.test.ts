@@ -43,7 +43,9 @@ describe.skipIf(missing.length > 0)("bubblewrap", () => {
     it.scoped("names that are no text, empty files and deep directories come back as they are", () =>
       Effect.gen(function*() {
         const at = yield* workspace
-        const script = `mkdir -p ${"d/".repeat(100)}; printf x > "$(printf 'a\\377b')"; : > empty; printf y > "$(printf 'a\\nb')"`
+        const script = `mkdir -p ${
+          "d/".repeat(100)
+        }; printf x > "$(printf 'a\\377b')"; : > empty; printf y > "$(printf 'a\\nb')"`
         yield* run(script, { workspace: at })
         const names = fsSync.readdirSync(at, { encoding: "latin1" }).sort()
         assert.deepStrictEqual(names, ["a\nb", "a\xffb", "d", "empty"])
@@ -53,7 +55,12 @@ describe.skipIf(missing.length > 0)("bubblewrap", () => {
     it.scoped("what no copy can have is left out and said", () =>
       Effect.gen(function*() {
         const at = yield* workspace
-        const { skipped } = yield* run(`mkfifo pipe; mkdir -p ${"d/".repeat(200)}; perl -e 'use Socket; socket S, PF_UNIX, SOCK_STREAM, 0; bind S, pack_sockaddr_un("sock")'`, { workspace: at })
+        const { skipped } = yield* run(
+          `mkfifo pipe; mkdir -p ${
+            "d/".repeat(200)
+          }; perl -e 'use Socket; socket S, PF_UNIX, SOCK_STREAM, 0; bind S, pack_sockaddr_un("sock")'`,
+          { workspace: at }
+        )
         assert.sameMembers(skipped.map((entry) => entry.replace(/^(d\/)+d/, "deep")), [
           "pipe: no regular file",
           "sock: no regular file",
@@ -223,7 +230,10 @@ describe.skipIf(missing.length > 0)("bubblewrap", () => {
     it.scoped("fifty sandboxes at once do not see each other", () =>
       Effect.gen(function*() {
         const outcomes = yield* Effect.all(
-          Array.from({ length: 50 }, (_, i) => run(`echo ${i} > /tmp/mine; ls /proc | grep -c '^[0-9]'; cat /tmp/mine`)),
+          Array.from(
+            { length: 50 },
+            (_, i) => run(`echo ${i} > /tmp/mine; ls /proc | grep -c '^[0-9]'; cat /tmp/mine`)
+          ),
           { concurrency: 8 }
         )
         outcomes.forEach(({ stdout }, i) => assert.match(stdout, new RegExp(`^[1-6]\n${i}\n$`)))

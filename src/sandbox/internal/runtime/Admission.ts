@@ -6,7 +6,13 @@ import { isPublic, isWithin } from "./PublicAddress.ts"
 /** Why a sandbox was not let out. */
 export interface Refusal {
   readonly target: string
-  readonly reason: "Malformed" | "HostNotListed" | "PortNotAllowed" | "AddressLiteral" | "AddressNotPublic" | "NoAddress"
+  readonly reason:
+    | "Malformed"
+    | "HostNotListed"
+    | "PortNotAllowed"
+    | "AddressLiteral"
+    | "AddressNotPublic"
+    | "NoAddress"
 }
 
 export interface Admitted {
@@ -37,7 +43,8 @@ export const admit = (
   resolver: EgressResolver["Type"]
 ): Effect.Effect<Admitted, Refusal> =>
   Effect.gen(function*() {
-    const refuse = (reason: Refusal["reason"]) => Effect.fail<Refusal>({ target: target.slice(0, maxTargetChars), reason })
+    const refuse = (reason: Refusal["reason"]) =>
+      Effect.fail<Refusal>({ target: target.slice(0, maxTargetChars), reason })
     const parts = /^(\[[^\]]*\]|[^:]*):([0-9]{1,5})$/.exec(target)
     if (parts === null || target.length > maxTargetChars) return yield* refuse("Malformed")
     const host = hostOf(parts[1]!)

@@ -35,7 +35,12 @@ export const plantCanaries = Effect.gen(function*() {
   yield* listen({ path: socket })
   yield* Effect.mapError(fs.chmod(socket, 0o666), failed)
   const server = yield* listen({ port: 0, host: "127.0.0.1" })
-  const { pid } = yield* launch({ runtime: "probe", file: "/bin/sleep", args: ["3600"], env: { SMITHERS_CANARY: word } })
+  const { pid } = yield* launch({
+    runtime: "probe",
+    file: "/bin/sleep",
+    args: ["3600"],
+    env: { SMITHERS_CANARY: word }
+  })
   const targets: Targets = { word, file, socket, pid, port: (server.address() as AddressInfo).port }
   return targets
 })

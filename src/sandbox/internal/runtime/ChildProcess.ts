@@ -2,6 +2,7 @@
 import { Deferred, Effect, FiberId, type Scope } from "effect"
 import { spawn } from "node:child_process"
 import { closeSync, openSync, readdirSync, readFileSync } from "node:fs"
+import { constants } from "node:os"
 import type { Duplex, Readable } from "node:stream"
 import { RuntimeFailed } from "../../RuntimeError.ts"
 
@@ -21,9 +22,10 @@ interface Launch {
   readonly group?: boolean
 }
 
+/** How a process ended: its exit code, or 128 + signal, as a shell gives it. */
 interface Exit {
-  readonly code: number | null
-  readonly signal: string | null
+  readonly code: number
+  readonly signalled: boolean
 }
 
 export interface Child {
@@ -44,15 +46,17 @@ const closeOnExec = 0o2000000
 export const inheritedDescriptors: Effect.Effect<ReadonlyArray<number>> = Effect.try(() =>
   readdirSync("/proc/self/fd").map(Number)
 ).pipe(
-  Effect.flatMap(Effect.filter((descriptor) =>
-    Effect.try(() => readFileSync(`/proc/self/fdinfo/${descriptor}`, "latin1")).pipe(
-      Effect.map((info) => {
-        const flags = /^flags:\s*([0-7]+)$/m.exec(info)?.[1]
-        return descriptor > 2 && flags !== undefined && (Number.parseInt(flags, 8) & closeOnExec) === 0
-      }),
-      Effect.orElseSucceed(() => false)
+  Effect.flatMap(
+    Effect.filter((descriptor) =>
+      Effect.try(() => readFileSync(`/proc/self/fdinfo/${descriptor}`, "latin1")).pipe(
+        Effect.map((info) => {
+          const flags = /^flags:\s*([0-7]+)$/m.exec(info)?.[1]
+          return descriptor > 2 && flags !== undefined && (Number.parseInt(flags, 8) & closeOnExec) === 0
+        }),
+        Effect.orElseSucceed(() => false)
+      )
     )
-  )),
+  ),
   Effect.orElseSucceed(() => [])
 )
 
@@ -62,7 +66,12 @@ const openNull = Effect.acquireRelease(
 )
 
 const stdioOf = ({ covered = [], descriptors = [], stdin }: Launch, nothing: number) => {
-  const stdio: Array<"pipe" | "ignore" | number> = [stdin === undefined ? "ignore" : "pipe", "pipe", "pipe", ...descriptors]
+  const stdio: Array<"pipe" | "ignore" | number> = [
+    stdin === undefined ? "ignore" : "pipe",
+    "pipe",
+    "pipe",
+    ...descriptors
+  ]
   const last = Math.max(...covered, stdio.length - 1)
   // To node, "ignore" beyond the first three means to leave alone what is there.
   return Array.from({ length: last + 1 }, (_, fd) => stdio[fd] ?? (covered.includes(fd) ? nothing : "ignore"))
@@ -70,36 +79,47 @@ const stdioOf = ({ covered = [], descriptors = [], stdin }: Launch, nothing: num
 
 /** Starts a process, which is killed (it alone, not its children) and awaited when the scope closes. */
 export const launch = (options: Launch): Effect.Effect<Child, RuntimeFailed, Scope.Scope> =>
-  Effect.flatMap(openNull, (nothing) => Effect.acquireRelease(
-    Effect.async<{ readonly child: Child; readonly kill: () => void }, RuntimeFailed>((resume) => {
-      const failed = (cause: unknown) =>
-        resume(
-          new RuntimeFailed({ runtime: options.runtime, reason: "Spawn", detail: `${options.file}: ${String(cause)}` })
-        )
-      const spawned = spawn(options.file, options.args, {
-        env: options.env,
-        cwd: options.cwd,
-        detached: options.group === true,
-        stdio: stdioOf(options, nothing)
-      })
-      const exit = Deferred.unsafeMake<Exit>(FiberId.none)
-      // What a dead child left unread, or unwritten, is no failure of ours.
-      for (const stream of spawned.stdio) stream?.on("error", () => undefined)
-      spawned.once("error", failed)
-      spawned.once("exit", (code, signal) => {
-        Deferred.unsafeDone(exit, Effect.succeed({ code, signal }))
-      })
-      spawned.once("spawn", () => {
-        spawned.stdin?.end(options.stdin)
-        const child: Child = {
-          pid: spawned.pid!,
-          stdout: spawned.stdout!,
-          stderr: spawned.stderr!,
-          pipe: (descriptor) => spawned.stdio[descriptor] as Duplex,
-          exit: Deferred.await(exit)
-        }
-        resume(Effect.succeed({ child, kill: () => spawned.kill("SIGKILL") }))
-      })
-    }),
-    ({ child, kill }) => Effect.zipRight(Effect.sync(kill), child.exit)
-  )).pipe(Effect.map(({ child }) => child))
+  Effect.flatMap(openNull, (nothing) =>
+    Effect.acquireRelease(
+      Effect.async<{ readonly child: Child; readonly kill: () => void }, RuntimeFailed>((resume) => {
+        const failed = (cause: unknown) =>
+          resume(
+            new RuntimeFailed({
+              runtime: options.runtime,
+              reason: "Spawn",
+              detail: `${options.file}: ${String(cause)}`
+            })
+          )
+        const spawned = spawn(options.file, options.args, {
+          env: options.env,
+          cwd: options.cwd,
+          detached: options.group === true,
+          stdio: stdioOf(options, nothing)
+        })
+        const exit = Deferred.unsafeMake<Exit>(FiberId.none)
+        // What a dead child left unread, or unwritten, is no failure of ours.
+        for (const stream of spawned.stdio) stream?.on("error", () => undefined)
+        spawned.once("error", failed)
+        spawned.once("exit", (code, signal) => {
+          Deferred.unsafeDone(
+            exit,
+            Effect.succeed({
+              code: code ?? 128 + (signal === null ? 0 : constants.signals[signal]),
+              signalled: signal !== null
+            })
+          )
+        })
+        spawned.once("spawn", () => {
+          spawned.stdin?.end(options.stdin)
+          const child: Child = {
+            pid: spawned.pid!,
+            stdout: spawned.stdout!,
+            stderr: spawned.stderr!,
+            pipe: (descriptor) => spawned.stdio[descriptor] as Duplex,
+            exit: Deferred.await(exit)
+          }
+          resume(Effect.succeed({ child, kill: () => spawned.kill("SIGKILL") }))
+        })
+      }),
+      ({ child, kill }) => Effect.zipRight(Effect.sync(kill), child.exit)
+    )).pipe(Effect.map(({ child }) => child))

@@ -9,9 +9,12 @@ const directories = ["/usr/bin", "/bin", "/usr/sbin", "/sbin", "/usr/local/bin"]
 
 /** Where a program of the system is; never looked up in a PATH, which anybody may have set. */
 const find = (name: string) =>
-  Effect.flatMap(FileSystem.FileSystem, (fs) =>
-    Effect.findFirst(directories.map((directory) => `${directory}/${name}`), (file) =>
-      Effect.orElseSucceed(fs.exists(file), () => false)))
+  Effect.flatMap(
+    FileSystem.FileSystem,
+    (fs) =>
+      Effect.findFirst(directories.map((directory) => `${directory}/${name}`), (file) =>
+        Effect.orElseSucceed(fs.exists(file), () => false))
+  )
 
 const tools = ["bwrap", "setpriv", "prlimit", "taskset", "tar"] as const
 

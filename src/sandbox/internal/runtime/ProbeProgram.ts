@@ -47,7 +47,9 @@ tell_("abstract sockets", !$listed, $listed ? "the host's sockets are listed" : 
 {
   my $child = fork // 0; my $n = -1;
   if (!$child) { select undef, undef, undef, 20; exit }
-  $n = syscall(${number("ptrace")}, 0x4206, $child, 0, 0); refused_("tracing", $n, "tracing a child"); kill 9, $child; wait;
+  $n = syscall(${
+    number("ptrace")
+  }, 0x4206, $child, 0, 0); refused_("tracing", $n, "tracing a child"); kill 9, $child; wait;
 }
 {
   pipe my $r, my $w; my $child = fork // 0;
@@ -78,7 +80,9 @@ for my $place ("/workspace", "/tmp") {
   unlink glob "$place/probe*"; tell_("diskLimit", $n <= ${limits.diskLimit}, "$place took $n bytes, asked for ${limits.diskLimit}");
 }
 {
-  my @c; while (@c < ${limits.pidsLimit + 32}) { my $c = fork; last unless defined $c; if (!$c) { select undef, undef, undef, 60; exit } push @c, $c }
+  my @c; while (@c < ${
+    limits.pidsLimit + 32
+  }) { my $c = fork; last unless defined $c; if (!$c) { select undef, undef, undef, 60; exit } push @c, $c }
   my $n = @c + 1; kill 9, @c; 1 while wait != -1; tell_("pidsLimit", $n <= ${limits.pidsLimit}, "$n processes ran, asked for ${limits.pidsLimit}");
 }
 print "\\n@\\tend\\t1\\t\\n";
@@ -93,4 +97,5 @@ select undef, undef, undef, 1.5; my $alive = 0; for (@c) { $alive++ if !waitpid(
 `
 
 /** Takes more than the memory limit by one process. */
-export const allocationProbe = (limit: number): string => `my $n = int(${limit} * 1.5); my $x = "x" x $n; print length $x;`
+export const allocationProbe = (limit: number): string =>
+  `my $n = int(${limit} * 1.5); my $x = "x" x $n; print length $x;`

@@ -24,8 +24,10 @@ export const identify = (pid: number): Effect.Effect<Identity> =>
 
 /** Whether it still runs; one that is dead and not yet waited for does not. */
 export const isAlive = ({ pid, startTime }: Identity): Effect.Effect<boolean> =>
-  Effect.map(fieldsOf(pid), (fields) =>
-    fields[startTimeField] === startTime && fields[stateField] !== "Z" && fields[stateField] !== "X")
+  Effect.map(
+    fieldsOf(pid),
+    (fields) => fields[startTimeField] === startTime && fields[stateField] !== "Z" && fields[stateField] !== "X"
+  )
 
 export const kill = (identity: Identity): Effect.Effect<void> =>
   Effect.whenEffect(Effect.ignore(Effect.try(() => process.kill(identity.pid, "SIGKILL"))), isAlive(identity)).pipe(

@@ -33,7 +33,10 @@ const special4 = of("ipv4", [
 const unicast6 = of("ipv6", [["2000::", 3]])
 
 /** What is special within: protocols and Teredo, documentation, 6to4. */
-const special6 = of("ipv6", [["2001::", 23], ["2001:db8::", 32], ["2002::", 16], ["2620:4f:8000::", 48], ["3fff::", 20]])
+const special6 = of("ipv6", [["2001::", 23], ["2001:db8::", 32], ["2002::", 16], ["2620:4f:8000::", 48], [
+  "3fff::",
+  20
+]])
 
 /** Whether an address belongs to somebody on the Internet. */
 export const isPublic = (address: string): boolean => {
@@ -48,7 +51,9 @@ export const isWithin = (address: string, ranges: ReadonlyArray<string>): boolea
   const version = isIP(address)
   return version !== 0 && ranges.some((range) => {
     const [network = "", prefix = ""] = range.split("/")
-    if (isIP(network) !== version || !/^\d{1,3}$/.test(prefix) || Number(prefix) > (version === 4 ? 32 : 128)) return false
+    if (isIP(network) !== version || !/^\d{1,3}$/.test(prefix) || Number(prefix) > (version === 4 ? 32 : 128)) {
+      return false
+    }
     const family = version === 4 ? "ipv4" : "ipv6"
     return of(family, [[network, Number(prefix)]]).check(address, family)
   })

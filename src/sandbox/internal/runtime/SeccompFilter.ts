@@ -45,7 +45,10 @@ const netlinkRoute = 0
 const when = (number: number | null, rest: ReadonlyArray<Instruction>): ReadonlyArray<Instruction> =>
   number === null ? [] : [ifEqual(number, 0, rest.length), ...rest]
 
-const instructions = (architecture: Architecture, options: { readonly pinned: boolean }): ReadonlyArray<Instruction> => {
+const instructions = (
+  architecture: Architecture,
+  options: { readonly pinned: boolean }
+): ReadonlyArray<Instruction> => {
   const on = (name: keyof typeof judged) => numberOn(architecture, judged[name])
   const each = (calls: typeof refused, reply: Instruction) =>
     Object.values(calls).flatMap((numbers) => when(numberOn(architecture, numbers), [reply]))

@@ -48,7 +48,8 @@ export const makeSkeleton = (architecture: Architecture, program: string) =>
     yield* Effect.ignore(fs.copyFile("/etc/ld.so.cache", path.join(etc, "ld.so.cache")))
     const shared = yield* Effect.filter(sharedInEtc, (name) =>
       Effect.orElseSucceed(fs.exists(`/etc/${name}`), () => false))
-    yield* Effect.forEach(shared, (name) => fs.makeDirectory(path.join(etc, name), { recursive: true }))
+    yield* Effect.forEach(shared, (name) =>
+      fs.makeDirectory(path.join(etc, name), { recursive: true }))
     const system = yield* Effect.forEach(systemDirectories, (directory) =>
       Effect.gen(function*() {
         const target = yield* Effect.option(fs.readLink(directory))

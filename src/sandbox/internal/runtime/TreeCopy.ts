@@ -1,13 +1,13 @@
 // @effect-diagnostics nodeBuiltinImport:off -- names are bytes here, and every step starts from an open directory: @effect/platform knows only paths of text
-import { Effect } from "effect"
+import { type Cause, Effect } from "effect"
 import {
   chmodSync,
+  closeSync,
   constants,
   fstatSync,
   lstatSync,
   mkdirSync,
   openSync,
-  closeSync,
   readdirSync,
   readlinkSync,
   readSync,
@@ -49,7 +49,7 @@ export const copyTree = (
   from: number,
   to: number,
   bounds: Bounds
-): Effect.Effect<ReadonlyArray<string>, TooLarge | unknown> => {
+): Effect.Effect<ReadonlyArray<string>, TooLarge | Cause.UnknownException> => {
   const skipped: Array<string> = []
   let bytes = 0
   let entries = 0
@@ -63,7 +63,9 @@ export const copyTree = (
       const stat = yield* Effect.try(() => fstatSync(input))
       if (!stat.isFile()) return skip(path, "no regular file")
       const output = yield* Effect.acquireRelease(
-        Effect.try(() => openSync(target, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, stat.mode & 0o777)),
+        Effect.try(() =>
+          openSync(target, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, stat.mode & 0o777)
+        ),
         (descriptor) => Effect.sync(() => closeSync(descriptor))
       )
       const buffer = Buffer.allocUnsafe(chunkBytes)
@@ -77,7 +79,12 @@ export const copyTree = (
       }
     }))
 
-  const copyDirectory = (source: number, target: number, at: string, depth: number): Effect.Effect<void, unknown> =>
+  const copyDirectory = (
+    source: number,
+    target: number,
+    at: string,
+    depth: number
+  ): Effect.Effect<void, TooLarge | Cause.UnknownException> =>
     Effect.gen(function*() {
       const names = yield* Effect.try(() => readdirSync(`/proc/self/fd/${source}`, { encoding: "buffer" }))
       for (const name of names) {

@@ -6,7 +6,22 @@ import type { SandboxPolicy } from "../../SandboxPolicy.ts"
 import { openPath } from "./Descriptor.ts"
 
 /** Places of the sandbox that are not for volumes. */
-const reserved = ["", "usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "etc", "proc", "sys", "dev", "run", "tmp"]
+const reserved = [
+  "",
+  "usr",
+  "bin",
+  "sbin",
+  "lib",
+  "lib32",
+  "lib64",
+  "libx32",
+  "etc",
+  "proc",
+  "sys",
+  "dev",
+  "run",
+  "tmp"
+]
 
 const below = (path: string, root: string) => path === root || path.startsWith(root.endsWith("/") ? root : `${root}/`)
 
