@@ -14,6 +14,7 @@ import { raw } from "./Raw.ts"
 import { openRawDisk } from "./RawDisk.ts"
 import { resume } from "./Resume.ts"
 import { rpc } from "./Rpc.ts"
+import { sandboxStart } from "./SandboxStart.ts"
 import { sequential } from "./Sequential.ts"
 import { table } from "./Table.ts"
 
@@ -30,7 +31,8 @@ const measurements: ReadonlyArray<Measurement> = [
   parked,
   rpc,
   fanout,
-  coldStart
+  coldStart,
+  sandboxStart
 ]
 
 /** Longest that one measurement may take. */

@@ -1,8 +1,9 @@
 import { FileSystem, Path } from "@effect/platform"
 import { NodeStream } from "@effect/platform-node"
-import { Clock, Effect, Scope } from "effect"
+import { Clock, Effect, Option, Scope } from "effect"
 import { bubblewrapOptions, descriptors, initScript } from "./BubblewrapArguments.ts"
 import { EgressProxy } from "./EgressProxy.ts"
+import { type Cgroup, makeCgroup } from "./internal/runtime/Cgroup.ts"
 import { checkSpec } from "./internal/runtime/checkSpec.ts"
 import { type Child, inheritedDescriptors, launch } from "./internal/runtime/ChildProcess.ts"
 import { openDirectory, openFile } from "./internal/runtime/Descriptor.ts"
@@ -30,20 +31,13 @@ const failed = (reason: RuntimeFailed["reason"], detail: unknown) =>
   new RuntimeFailed({ runtime, reason, detail: String(detail) })
 
 /** Controls that need something this runtime does not have. */
-const unsupported = (policy: SandboxPolicy): readonly [string, string] | undefined => {
+const unsupported = (policy: SandboxPolicy, hasCgroup: boolean): readonly [string, string] | undefined => {
   if (policy.ports.length > 0) return ["ports", "nothing outside can connect to a network namespace without a way in"]
   if (policy.image !== undefined) return ["image", "the system is that of the host"]
-  if (policy.cpuLimit !== undefined && !Number.isInteger(policy.cpuLimit)) {
-    return ["cpuLimit", "parts of a core need a cgroup, and there is only the choice of whole cores"]
+  if (policy.cpuLimit !== undefined && !Number.isInteger(policy.cpuLimit) && !hasCgroup) {
+    return ["cpuLimit", "parts of a core need a cgroup (SMITHERS_SANDBOX_CGROUP), without one there are whole cores"]
   }
   return undefined
-}
-
-const supports = (policy: SandboxPolicy): Effect.Effect<void, ControlNotEnforced> => {
-  const problem = unsupported(policy)
-  return problem === undefined
-    ? Effect.void
-    : new ControlNotEnforced({ runtime, control: problem[0], reason: "Unsupported", detail: `${problem[1]}.` })
 }
 
 /** The cores a sandbox may use, in turn, so that not all sandboxes share the first one. */
@@ -58,6 +52,7 @@ interface Standing {
   readonly workspace: number
   readonly fileSystems: ReadonlyArray<number>
   readonly go: Effect.Effect<void>
+  readonly starved: Effect.Effect<boolean>
 }
 
 export const make = Effect.gen(function*() {
@@ -83,9 +78,23 @@ export const make = Effect.gen(function*() {
   )
   let turn = 0
 
+  const supports = (policy: SandboxPolicy): Effect.Effect<void, ControlNotEnforced> => {
+    const problem = unsupported(policy, Option.isSome(settings.cgroupRoot))
+    return problem === undefined
+      ? Effect.void
+      : new ControlNotEnforced({ runtime, control: problem[0], reason: "Unsupported", detail: `${problem[1]}.` })
+  }
+
   /** The program that starts all, with what comes before bwrap: fewer cores, another user. */
-  const commandLine = (spec: Spec, host: Host, userId: number, networked: boolean): ReadonlyArray<string> => [
-    ...(spec.policy.cpuLimit === undefined || spec.policy.cpuLimit >= host.cores
+  const commandLine = (
+    spec: Spec,
+    host: Host,
+    userId: number,
+    networked: boolean,
+    cgroup: Cgroup | undefined
+  ): ReadonlyArray<string> => [
+    ...(cgroup?.enter ?? []),
+    ...(cgroup !== undefined || spec.policy.cpuLimit === undefined || spec.policy.cpuLimit >= host.cores
       ? []
       : [host.tool("taskset"), "--cpu-list", coresFor(spec.policy.cpuLimit, host.cores, turn++)]),
     ...(userId === host.userId
@@ -99,7 +108,7 @@ export const make = Effect.gen(function*() {
   ]
 
   const open = (file: string, opening: typeof openFile) =>
-    Effect.mapError(opening(file), (cause) => failed("Setup", cause))
+    Effect.mapError(opening(file), (cause) => failed("Setup", cause.cause))
 
   /** Sends the workspace into the sandbox. */
   const shipWorkspace = (spec: Spec, host: Host, child: Child) =>
@@ -107,7 +116,7 @@ export const make = Effect.gen(function*() {
       const tar = yield* launch({
         runtime,
         file: host.tool("tar"),
-        args: ["-C", spec.workspace, "--sort=none", "-cf", "-", "."],
+        args: ["-C", spec.workspace, "-cf", "-", "."],
         env: {}
       })
       tar.stdout.pipe(child.pipe(descriptors.archive))
@@ -121,6 +130,9 @@ export const make = Effect.gen(function*() {
       const hosts = hostsOf(spec.policy)
       const networked = hosts.length > 0
       const pinned = spec.policy.cpuLimit !== undefined && spec.policy.cpuLimit < host.cores
+      const cgroup = yield* Effect.transposeOption(
+        Option.map(settings.cgroupRoot, (root) => makeCgroup(root, spec.policy))
+      ).pipe(Effect.map(Option.getOrUndefined))
       const userId = host.userId === 0 ? yield* userIds : host.userId
       const wayOut = networked
         ? {
@@ -130,7 +142,7 @@ export const make = Effect.gen(function*() {
         : undefined
       const volumes = yield* openVolumes(spec.policy, settings.volumeRoots)
       const filter = yield* open(pinned ? skeleton.pinnedFilter : skeleton.filter, openFile)
-      const [file = "", ...args] = commandLine(spec, host, userId, networked)
+      const [file = "", ...args] = commandLine(spec, host, userId, networked, cgroup)
       const child = yield* launch({
         runtime,
         file,
@@ -173,6 +185,7 @@ export const make = Effect.gen(function*() {
         init,
         workspace,
         fileSystems: [workspace, temporary],
+        starved: cgroup?.starved ?? Effect.succeed(false),
         go: Effect.sync(() => {
           control.end("go\n")
         })
@@ -185,12 +198,17 @@ export const make = Effect.gen(function*() {
       yield* checkSpec(spec)
       yield* supports(spec.policy)
       const limits = limitsOf(spec.policy)
-      const { child, fileSystems, go, init, workspace } = yield* raise(spec)
+      const { child, fileSystems, go, init, starved, workspace } = yield* raise(spec)
       const output = yield* collect(child, limits.maxOutputBytes, spec.onOutput)
       const startedAt = yield* Clock.currentTimeMillis
       yield* go
       const end = yield* Effect.raceAll([
-        Effect.map(child.exit, ({ code }) => ({ reason: code === null ? "killed" as const : "exited" as const, code })),
+        // A signal reaches what started the sandbox only from outside.
+        Effect.map(
+          child.exit,
+          ({ code, signalled }) =>
+            signalled ? { reason: "killed" as const, code: null } : { reason: "exited" as const, code }
+        ),
         Effect.as(Effect.sleep(limits.timeout), { reason: "timeout" as const, code: null }),
         Effect.as(output.overflow, { reason: "output" as const, code: null }),
         Effect.map(
@@ -201,30 +219,35 @@ export const make = Effect.gen(function*() {
       const durationMs = (yield* Clock.currentTimeMillis) - startedAt
       yield* kill(init)
       yield* child.exit
-      if (!(yield* awaitDeath(init))) return yield* failed("Setup", `process ${init.pid} survived its being killed`)
+      if (!(yield* awaitDeath(init))) {
+        return yield* failed("Setup", `process ${init.pid} survived its being killed`)
+      }
       yield* output.drained
-      const skipped = end.reason === "exited" && !output.truncated()
+      const truncated = output.truncated()
+      const reason = truncated ? "output" : end.reason === "exited" && (yield* starved) ? "memory" : end.reason
+      const skipped = reason === "exited"
         ? yield* replaceWorkspace({ runtime, workspace: spec.workspace, from: workspace, maxBytes: limits.diskLimit })
         : []
       const outcome: Outcome = {
-        reason: output.truncated() ? "output" : end.reason,
-        exitCode: output.truncated() ? null : end.code,
+        reason,
+        exitCode: reason === "exited" ? end.code : null,
         durationMs,
         outputBytes: output.bytes(),
-        outputTruncated: output.truncated(),
+        outputTruncated: truncated,
         skipped
       }
       return outcome
     },
     Effect.scoped,
-    Effect.provideService(FileSystem.FileSystem, fs)
+    Effect.provideService(FileSystem.FileSystem, fs),
+    Effect.provideService(Path.Path, path)
   )
 
   const check = Effect.gen(function*() {
     const policy = yield* Effect.orDie(parse({ timeout: "10 seconds", maxOutputBytes: 4_096 }))
     const workspace = yield* fs.makeTempDirectoryScoped({ prefix: "smithers-check-" })
     const { exitCode } = yield* run({ command: ["true"], workspace, env: {}, policy, onOutput: () => Effect.void })
-    if (exitCode !== 0) yield* failed("Setup", `true ended with ${exitCode}`)
+    if (exitCode !== 0) return yield* failed("Setup", `true ended with ${exitCode}`)
   }).pipe(
     Effect.scoped,
     Effect.mapError((error) =>
@@ -251,7 +274,7 @@ const lookAt = (init: Identity, userId: number): Effect.Effect<void, ControlNotE
     for (const pid of yield* descendants(init.pid)) {
       const [wrong] = yield* witness(pid, userId)
       if (wrong !== undefined) {
-        yield* new ControlNotEnforced({ runtime, control: wrong[0], reason: "Unproved", detail: `${wrong[1]}.` })
+        return yield* new ControlNotEnforced({ runtime, control: wrong[0], reason: "Unproved", detail: `${wrong[1]}.` })
       }
     }
   })

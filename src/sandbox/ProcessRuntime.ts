@@ -74,7 +74,7 @@ export const make = Effect.gen(function*() {
     const output = yield* collect(child, limits.maxOutputBytes, spec.onOutput)
     const startedAt = yield* Clock.currentTimeMillis
     const end = yield* Effect.raceAll([
-      Effect.map(child.exit, ({ code }) => ({ reason: code === null ? "killed" as const : "exited" as const, code })),
+      Effect.map(child.exit, ({ code }) => ({ reason: "exited" as const, code })),
       Effect.as(Effect.sleep(limits.timeout), { reason: "timeout" as const, code: null }),
       Effect.as(output.overflow, { reason: "output" as const, code: null })
     ])

@@ -2,28 +2,24 @@ import { Effect, Layer } from "effect"
 import * as Bubblewrap from "./Bubblewrap.ts"
 import * as ContainerRuntime from "./ContainerRuntime.ts"
 import * as ProcessRuntime from "./ProcessRuntime.ts"
-import { RuntimeUnavailable } from "./RuntimeError.ts"
-import { SandboxRuntime } from "./SandboxRuntime.ts"
+import { of, type Runtime, SandboxRuntime } from "./SandboxRuntime.ts"
 
-/** All runtimes of this machine. Starts nothing: whether one works is for its `check` to say. */
-export const layer = Layer.scoped(
-  SandboxRuntime,
-  Effect.gen(function*() {
-    const runtimes = yield* Effect.all([
-      Bubblewrap.make,
-      ContainerRuntime.make("docker"),
-      ContainerRuntime.make("podman"),
-      ProcessRuntime.make
-    ])
-    const names = runtimes.map(({ name }) => name)
-    return SandboxRuntime.of({
-      names,
-      get: (name) => {
-        const found = runtimes.find((runtime) => runtime.name === name)
-        return found === undefined
-          ? new RuntimeUnavailable({ runtime: name, reason: "Unknown", detail: `There are ${names.join(", ")}.` })
-          : Effect.succeed(found)
-      }
+/**
+ * All runtimes of this machine, and those that are given besides (a remote worker). Starts nothing: whether one works is
+ * for its `check` to say.
+ */
+export const layerWith = (others: ReadonlyArray<Runtime>) =>
+  Layer.scoped(
+    SandboxRuntime,
+    Effect.gen(function*() {
+      const own = yield* Effect.all([
+        Bubblewrap.make,
+        ContainerRuntime.make("docker"),
+        ContainerRuntime.make("podman"),
+        ProcessRuntime.make
+      ])
+      return SandboxRuntime.of(of([...own, ...others]))
     })
-  })
-)
+  )
+
+export const layer = layerWith([])

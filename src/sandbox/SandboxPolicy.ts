@@ -13,9 +13,9 @@ const bytesOf = (text: string): number | undefined => {
 }
 
 const bounded = (self: Schema.Schema<number>, min: number, max: number, what: string) =>
-  self.pipe(
-    Schema.filter((n) => n >= min && n <= max ? undefined : `must be ${what} from ${min} to ${max}, and is ${n}`)
-  )
+  self.pipe(Schema.between(min, max, {
+    message: ({ actual }) => `must be ${what} from ${min} to ${max}, and is ${String(actual)}`
+  }))
 
 const wholeNumber = (min: number, max: number) => bounded(Schema.Int, min, max, "a whole number")
 

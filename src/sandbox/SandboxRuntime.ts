@@ -1,5 +1,5 @@
-import { Context, type Effect, Schema } from "effect"
-import type { ControlNotEnforced, PolicyInvalid, RuntimeFailed, RuntimeUnavailable } from "./RuntimeError.ts"
+import { Context, Effect, Schema } from "effect"
+import { type ControlNotEnforced, type PolicyInvalid, type RuntimeFailed, RuntimeUnavailable } from "./RuntimeError.ts"
 import type { SandboxPolicy } from "./SandboxPolicy.ts"
 
 export const RuntimeName = Schema.Literal("bubblewrap", "docker", "podman", "process", "remote")
@@ -80,3 +80,18 @@ export class SandboxRuntime extends Context.Tag("smithers-orchestrator/sandbox/S
   /** Fails for a name that no layer supplied. */
   readonly get: (name: RuntimeName) => Effect.Effect<Runtime, RuntimeUnavailable>
 }>() {}
+
+/** The runtimes that are given, by name. */
+export const of = (runtimes: ReadonlyArray<Runtime>): SandboxRuntime["Type"] => ({
+  names: runtimes.map(({ name }) => name),
+  get: (name) => {
+    const found = runtimes.find((runtime) => runtime.name === name)
+    return found === undefined
+      ? new RuntimeUnavailable({
+        runtime: name,
+        reason: "Unknown",
+        detail: `There are ${runtimes.map(({ name }) => name).join(", ")}.`
+      })
+      : Effect.succeed(found)
+  }
+})

@@ -14,7 +14,9 @@ if (missing.length > 0) console.warn(`SKIPPED: the attack matrix needs ${missing
 const root = process.getuid?.() === 0
 if (!root) console.warn("SKIPPED: the attack matrix needs root, or an unconfined attacker gets nowhere either.")
 
-class TheWorld extends Context.Tag("test/TheWorld")<TheWorld, World>() {}
+class TheWorld
+  extends Context.Tag("smithers-orchestrator/test/sandbox/runtime/AttackMatrix.test/TheWorld")<TheWorld, World>()
+{}
 
 /** The same attack by a child of this process, confined by nothing. */
 const unconfined = (attack: Attack, { ambient, variables }: World) =>

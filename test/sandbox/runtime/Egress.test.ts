@@ -12,19 +12,28 @@ import { bubblewrapWith, proxyLayer, run } from "./support.ts"
 
 /** A web server on loopback that echoes what it was asked. */
 const origin = Effect.acquireRelease(
-  Effect.async<{ readonly port: number; readonly seen: Array<http.IncomingMessage>; readonly close: () => void }>((resume) => {
-    const seen: Array<http.IncomingMessage> = []
-    const server = http.createServer((request, response) => {
-      seen.push(request)
-      let body = ""
-      request.on("data", (data) => (body += String(data)))
-      request.on("end", () => response.end(`${request.method} ${request.url} ${request.headers.host} ${body}`))
-    })
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as net.AddressInfo
-      resume(Effect.succeed({ port, seen, close: () => server.closeAllConnections() || server.close() }))
-    })
-  }),
+  Effect.async<{ readonly port: number; readonly seen: Array<http.IncomingMessage>; readonly close: () => void }>(
+    (resume) => {
+      const seen: Array<http.IncomingMessage> = []
+      const server = http.createServer((request, response) => {
+        seen.push(request)
+        let body = ""
+        request.on("data", (data) => (body += String(data)))
+        request.on("end", () => response.end(`${request.method} ${request.url} ${request.headers.host} ${body}`))
+      })
+      server.listen(0, "127.0.0.1", () => {
+        const { port } = server.address() as net.AddressInfo
+        resume(Effect.succeed({
+          port,
+          seen,
+          close: () => {
+            server.closeAllConnections()
+            server.close()
+          }
+        }))
+      })
+    }
+  ),
   ({ close }) => Effect.sync(close)
 )
 
@@ -45,7 +54,9 @@ const uid = process.getuid?.() ?? 0
 const setting = (hosts: ReadonlyArray<string>, settings: Partial<EgressConfig.Settings> = {}) =>
   Effect.gen(function*() {
     const web = yield* origin
-    const context = yield* Layer.build(proxyLayer({ ports: [80, 443, web.port], ranges: ["127.0.0.1/32"], ...settings }))
+    const context = yield* Layer.build(
+      proxyLayer({ ports: [80, 443, web.port], ranges: ["127.0.0.1/32"], ...settings })
+    )
     const egress = yield* Effect.provide(
       Effect.flatMap(EgressProxy.EgressProxy, (proxy) => proxy.open(hosts, uid)),
       context
@@ -81,7 +92,12 @@ describe("the egress proxy", () => {
 
   const refusals: ReadonlyArray<readonly [string, ReadonlyArray<string>, (port: number) => string, string]> = [
     ["a host that is not on the list", ["other.test"], (port) => `mirror.test:${port}`, "HostNotListed"],
-    ["the domain itself when only what is below it is listed", ["*.mirror.test"], (port) => `mirror.test:${port}`, "HostNotListed"],
+    [
+      "the domain itself when only what is below it is listed",
+      ["*.mirror.test"],
+      (port) => `mirror.test:${port}`,
+      "HostNotListed"
+    ],
     ["a host whose name only ends like one on the list", ["test"], (port) => `mirror.test:${port}`, "HostNotListed"],
     ["a port that is not allowed", ["mirror.test"], () => "mirror.test:22", "PortNotAllowed"],
     ["an IPv4 address", ["*"], (port) => `127.0.0.1:${port}`, "AddressLiteral"],
@@ -114,10 +130,26 @@ describe("the egress proxy", () => {
       ["a request that names no host", "GET / HTTP/1.1\r\nHost: mirror.test\r\nConnection: close\r\n\r\n", 400],
       ["another scheme", "GET ftp://mirror.test/ HTTP/1.1\r\nHost: mirror.test\r\nConnection: close\r\n\r\n", 400],
       ["a user in an address", "GET http://a:b@mirror.test/ HTTP/1.1\r\nHost: m\r\nConnection: close\r\n\r\n", 400],
-      ["a private host over plain HTTP", "GET http://private.test/ HTTP/1.1\r\nHost: m\r\nConnection: close\r\n\r\n", 403],
-      ["the metadata service", "GET http://169.254.169.254/latest HTTP/1.1\r\nHost: m\r\nConnection: close\r\n\r\n", 403],
-      ["a header beyond its bound", `GET http://mirror.test/ HTTP/1.1\r\nHost: m\r\nX: ${"x".repeat(20_000)}\r\n\r\n`, 431],
-      ["two lengths at once", "POST http://mirror.test/ HTTP/1.1\r\nHost: m\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400],
+      [
+        "a private host over plain HTTP",
+        "GET http://private.test/ HTTP/1.1\r\nHost: m\r\nConnection: close\r\n\r\n",
+        403
+      ],
+      [
+        "the metadata service",
+        "GET http://169.254.169.254/latest HTTP/1.1\r\nHost: m\r\nConnection: close\r\n\r\n",
+        403
+      ],
+      [
+        "a header beyond its bound",
+        `GET http://mirror.test/ HTTP/1.1\r\nHost: m\r\nX: ${"x".repeat(20_000)}\r\n\r\n`,
+        431
+      ],
+      [
+        "two lengths at once",
+        "POST http://mirror.test/ HTTP/1.1\r\nHost: m\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        400
+      ],
       ["what is no HTTP", "EHLO mail\r\n\r\n", 400]
     ] as const
   ) {
@@ -207,13 +239,31 @@ describe("the egress proxy", () => {
 
 describe("addresses", () => {
   const judged: ReadonlyArray<readonly [string, boolean]> = [
-    ...["1.1.1.1", "8.8.8.8", "93.184.216.34", "172.15.255.255", "172.32.0.1", "100.63.0.1", "2606:4700::1111"].map((a) =>
-      [a, true] as const
-    ),
+    ...["1.1.1.1", "8.8.8.8", "93.184.216.34", "172.15.255.255", "172.32.0.1", "100.63.0.1", "2606:4700::1111"].map((
+      a
+    ) => [a, true] as const),
     ...["0.0.0.0", "10.0.0.1", "100.64.0.1", "100.127.255.255", "127.0.0.1", "127.255.255.255", "169.254.169.254"],
-    ...["172.16.0.1", "172.31.255.255", "192.0.0.1", "192.168.1.1", "198.18.0.1", "224.0.0.1", "239.1.1.1", "240.0.0.1"],
+    ...[
+      "172.16.0.1",
+      "172.31.255.255",
+      "192.0.0.1",
+      "192.168.1.1",
+      "198.18.0.1",
+      "224.0.0.1",
+      "239.1.1.1",
+      "240.0.0.1"
+    ],
     ...["255.255.255.255", "168.63.129.16", "::", "::1", "::ffff:8.8.8.8", "::ffff:127.0.0.1", "64:ff9b::808:808"],
-    ...["64:ff9b:1::1", "fe80::1", "fe80::1%eth0", "fc00::1", "fd00:ec2::254", "ff02::1", "2001:db8::1", "2002:7f00:1::"],
+    ...[
+      "64:ff9b:1::1",
+      "fe80::1",
+      "fe80::1%eth0",
+      "fc00::1",
+      "fd00:ec2::254",
+      "ff02::1",
+      "2001:db8::1",
+      "2002:7f00:1::"
+    ],
     ...["2001::1", "100::1", "2606:4700::1111%eth0", "example.com", "", "1.1.1", "1.1.1.1/8"]
   ].map((entry) => typeof entry === "string" ? [entry, false] as const : entry)
   for (const [address, open] of judged) {
@@ -225,7 +275,14 @@ describe("addresses", () => {
   it("no address of a private network is public", () => {
     const octet = FastCheck.integer({ min: 0, max: 255 })
     FastCheck.assert(FastCheck.property(octet, octet, octet, (a, b, c) => {
-      for (const address of [`10.${a}.${b}.${c}`, `127.${a}.${b}.${c}`, `192.168.${a}.${b}`, `172.${16 + (a % 16)}.${b}.${c}`]) {
+      for (
+        const address of [
+          `10.${a}.${b}.${c}`,
+          `127.${a}.${b}.${c}`,
+          `192.168.${a}.${b}`,
+          `172.${16 + (a % 16)}.${b}.${c}`
+        ]
+      ) {
         assert.isFalse(isPublic(address))
         assert.isFalse(isPublic(`::ffff:${address}`))
         assert.isFalse(isPublic(`64:ff9b::${address}`))

@@ -24,17 +24,27 @@ const linger = `$SIG{$_} = "IGNORE" for qw(TERM INT HUP QUIT PIPE); syswrite STD
 /** Each leaves a process behind that is ready for ever, and ends itself only in the cases that say so. */
 const escapes: ReadonlyArray<{ readonly name: string; readonly program: string; readonly ends: boolean }> = [
   { name: "ignores every signal that can be ignored", program: linger, ends: false },
-  { name: "forks twice", program: `if (!fork) { if (!fork) { ${linger} } exit } wait; select undef, undef, undef, 0.3;`, ends: true },
-  { name: "makes a session of its own", program: `use POSIX (); if (!fork) { POSIX::setsid(); ${linger} } select undef, undef, undef, 0.3;`, ends: true },
+  {
+    name: "forks twice",
+    program: `if (!fork) { if (!fork) { ${linger} } exit } wait; select undef, undef, undef, 0.3;`,
+    ends: true
+  },
+  {
+    name: "makes a session of its own",
+    program: `use POSIX (); if (!fork) { POSIX::setsid(); ${linger} } select undef, undef, undef, 0.3;`,
+    ends: true
+  },
   {
     name: "makes a session and forks twice, and closes all it was given",
-    program: `use POSIX (); if (!fork) { POSIX::setsid(); if (!fork) { syswrite STDOUT, "READY\\n"; POSIX::close($_) for 0..9; ${linger} } exit } wait; select undef, undef, undef, 0.3;`,
+    program:
+      `use POSIX (); if (!fork) { POSIX::setsid(); if (!fork) { syswrite STDOUT, "READY\\n"; POSIX::close($_) for 0..9; ${linger} } exit } wait; select undef, undef, undef, 0.3;`,
     ends: true
   },
   { name: "is stopped", program: `syswrite STDOUT, "READY\\n"; kill "STOP", $$; ${linger}`, ends: false },
   {
     name: "has children that fork again whenever one dies",
-    program: `syswrite STDOUT, "READY\\n"; for (1..5) { if (!fork) { while (1) { if (!fork) { select undef, undef, undef, 60; exit } wait } } } 1 while sleep 1000;`,
+    program:
+      `syswrite STDOUT, "READY\\n"; for (1..5) { if (!fork) { while (1) { if (!fork) { select undef, undef, undef, 60; exit } wait } } } 1 while sleep 1000;`,
     ends: false
   }
 ]

@@ -54,7 +54,15 @@ describe.skipIf(missing.length > 0)("the probe", () => {
       const wanting = controls.filter(({ enforced }) => !enforced)
       assert.deepStrictEqual(wanting, [])
       const names = new Set(controls.map(({ control }) => control))
-      assert.includeMembers([...names], [...confinement, "memoryLimit", "pidsLimit", "diskLimit", "fileSize", "openFiles", "cpuLimit"])
+      assert.includeMembers([...names], [
+        ...confinement,
+        "memoryLimit",
+        "pidsLimit",
+        "diskLimit",
+        "fileSize",
+        "openFiles",
+        "cpuLimit"
+      ])
     }).pipe(Effect.provide(probing)))
 
   it.effect("finds nothing enforced by a bare process, and says of each what it saw", () =>
@@ -103,7 +111,10 @@ describe.skipIf(missing.length > 0)("the probe", () => {
   it.effect("a sandbox with a list of hosts is as confined as one without", () =>
     Effect.gen(function*() {
       const probe = yield* Probe.Probe
-      const { controls } = yield* probe.prove(yield* Sandboxes, yield* parse({ allowNetwork: { hosts: ["example.com"] } }))
+      const { controls } = yield* probe.prove(
+        yield* Sandboxes,
+        yield* parse({ allowNetwork: { hosts: ["example.com"] } })
+      )
       assert.isTrue(controls.some(({ control, enforced }) => control === "network" && enforced))
     }).pipe(Effect.provide(probing)))
 })

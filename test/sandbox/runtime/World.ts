@@ -86,10 +86,14 @@ const namespace = (name: string, canary: string) =>
       $| = 1; print((unpack_sockaddr_in(getsockname(S)))[0], "\\n"); while (accept(C, S)) { syswrite C, "${canary}"; close C }`
     const port = yield* Effect.acquireRelease(
       Effect.async<{ readonly port: string; readonly kill: () => void }>((resume) => {
-        const child = spawn("ip", ["netns", "exec", name, "/usr/bin/perl", "-e", program], { stdio: ["ignore", "pipe", "inherit"] })
-        child.stdout.once("data", (data) => resume(Effect.succeed({ port: String(data).trim(), kill: () => child.kill("SIGKILL") })))
+        const child = spawn("ip", ["netns", "exec", name, "/usr/bin/perl", "-e", program], {
+          stdio: ["ignore", "pipe", "inherit"]
+        })
+        child.stdout.once("data", (data) =>
+          resume(Effect.succeed({ port: String(data).trim(), kill: () => child.kill("SIGKILL") })))
       }),
-      ({ kill }) => Effect.sync(kill)
+      ({ kill }) =>
+        Effect.sync(kill)
     )
     return { address: far, port: port.port, reason: undefined }
   })
@@ -117,7 +121,8 @@ export const makeWorld: Effect.Effect<World, never, Scope.Scope> = Effect.gen(fu
   // node listens on no abstract name: its path would be cut at the NUL in front.
   const abstract = yield* Effect.acquireRelease(
     Effect.async<() => void>((resume) => {
-      const program = `use Socket; socket(S, PF_UNIX, SOCK_STREAM, 0); bind(S, pack_sockaddr_un("\\0smithers-${id}")) or die $!;
+      const program =
+        `use Socket; socket(S, PF_UNIX, SOCK_STREAM, 0); bind(S, pack_sockaddr_un("\\0smithers-${id}")) or die $!;
         listen(S, 9); $| = 1; print "up\\n"; while (accept(C, S)) { syswrite C, "${canary}"; close C }`
       const child = spawn("/usr/bin/perl", ["-e", program], { stdio: ["ignore", "pipe", "inherit"] })
       child.stdout.once("data", () => resume(Effect.succeed(() => child.kill("SIGKILL"))))
@@ -133,13 +138,10 @@ export const makeWorld: Effect.Effect<World, never, Scope.Scope> = Effect.gen(fu
   const ambient = { SMITHERS_WORLD_CANARY: canary, SSH_AUTH_SOCK: path.join(directory, "agent.sock") }
   yield* resource(() => {
     const before = { ...process.env }
-    Object.assign(process.env, ambient)
+    process.env = { ...before, ...ambient }
     return before
   }, (before) => {
-    for (const name of Object.keys(ambient)) {
-      if (before[name] === undefined) delete process.env[name]
-      else process.env[name] = before[name]
-    }
+    process.env = before
   })
   return {
     canary,

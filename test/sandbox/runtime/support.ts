@@ -28,7 +28,9 @@ export const proxyLayer = (egress: Partial<EgressConfig.Settings> = {}) =>
     Layer.provideMerge(NodeContext.layer)
   )
 
-export class Sandboxes extends Context.Tag("test/Sandboxes")<Sandboxes, Runtime>() {}
+export class Sandboxes
+  extends Context.Tag("smithers-orchestrator/test/sandbox/runtime/support/Sandboxes")<Sandboxes, Runtime>()
+{}
 
 /** Bubblewrap with other settings. */
 export const bubblewrapWith = (options: {

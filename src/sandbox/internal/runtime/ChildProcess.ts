@@ -2,6 +2,7 @@
 import { Deferred, Effect, FiberId, type Scope } from "effect"
 import { spawn } from "node:child_process"
 import { closeSync, openSync, readdirSync, readFileSync } from "node:fs"
+import { constants } from "node:os"
 import type { Duplex, Readable } from "node:stream"
 import { RuntimeFailed } from "../../RuntimeError.ts"
 
@@ -21,9 +22,10 @@ interface Launch {
   readonly group?: boolean
 }
 
+/** How a process ended: its exit code, or 128 + signal, as a shell gives it. */
 interface Exit {
-  readonly code: number | null
-  readonly signal: string | null
+  readonly code: number
+  readonly signalled: boolean
 }
 
 export interface Child {
@@ -99,7 +101,13 @@ export const launch = (options: Launch): Effect.Effect<Child, RuntimeFailed, Sco
         for (const stream of spawned.stdio) stream?.on("error", () => undefined)
         spawned.once("error", failed)
         spawned.once("exit", (code, signal) => {
-          Deferred.unsafeDone(exit, Effect.succeed({ code, signal }))
+          Deferred.unsafeDone(
+            exit,
+            Effect.succeed({
+              code: code ?? 128 + (signal === null ? 0 : constants.signals[signal]),
+              signalled: signal !== null
+            })
+          )
         })
         spawned.once("spawn", () => {
           spawned.stdin?.end(options.stdin)

@@ -1,14 +1,14 @@
 // @effect-diagnostics nodeBuiltinImport:off -- O_PATH and O_NOFOLLOW are not among @effect/platform's flags
-import { Effect, type Scope } from "effect"
+import { type Cause, Effect, type Scope } from "effect"
 import { closeSync, constants, openSync, type PathLike } from "node:fs"
 
 /** open(2): a name for a place in the tree that is neither readable nor writable; the same on all our architectures. */
 const pathOnly = 0o10000000
 const closeOnExec = 0o2000000
 
-const open = (path: PathLike, flags: number): Effect.Effect<number, unknown, Scope.Scope> =>
+const open = (path: PathLike, flags: number): Effect.Effect<number, Cause.UnknownException, Scope.Scope> =>
   Effect.acquireRelease(
-    Effect.try({ try: () => openSync(path, flags | closeOnExec), catch: (cause) => cause }),
+    Effect.try(() => openSync(path, flags | closeOnExec)),
     (descriptor) => Effect.sync(() => closeSync(descriptor))
   )
 

@@ -1,5 +1,5 @@
 // @effect-diagnostics nodeBuiltinImport:off -- names are bytes here, and every step starts from an open directory: @effect/platform knows only paths of text
-import { Effect } from "effect"
+import { type Cause, Effect } from "effect"
 import {
   chmodSync,
   closeSync,
@@ -49,7 +49,7 @@ export const copyTree = (
   from: number,
   to: number,
   bounds: Bounds
-): Effect.Effect<ReadonlyArray<string>, TooLarge | unknown> => {
+): Effect.Effect<ReadonlyArray<string>, TooLarge | Cause.UnknownException> => {
   const skipped: Array<string> = []
   let bytes = 0
   let entries = 0
@@ -79,7 +79,12 @@ export const copyTree = (
       }
     }))
 
-  const copyDirectory = (source: number, target: number, at: string, depth: number): Effect.Effect<void, unknown> =>
+  const copyDirectory = (
+    source: number,
+    target: number,
+    at: string,
+    depth: number
+  ): Effect.Effect<void, TooLarge | Cause.UnknownException> =>
     Effect.gen(function*() {
       const names = yield* Effect.try(() => readdirSync(`/proc/self/fd/${source}`, { encoding: "buffer" }))
       for (const name of names) {

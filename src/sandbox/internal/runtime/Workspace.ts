@@ -1,5 +1,6 @@
 import { FileSystem } from "@effect/platform"
-import { Effect, Either, type Scope } from "effect"
+import type { PlatformError } from "@effect/platform/Error"
+import { type Cause, Effect, Either, type Scope } from "effect"
 import { RuntimeFailed } from "../../RuntimeError.ts"
 import { openDirectory } from "./Descriptor.ts"
 import { copyTree, TooLarge } from "./TreeCopy.ts"
@@ -19,10 +20,10 @@ export const replaceWorkspace = (options: {
   Effect.gen(function*() {
     const fs = yield* FileSystem.FileSystem
     const { from, maxBytes, runtime, workspace } = options
-    const failed = (cause: unknown) =>
+    const failed = (cause: TooLarge | Cause.UnknownException | PlatformError) =>
       cause instanceof TooLarge
         ? new RuntimeFailed({ runtime, reason: "WorkspaceTooLarge", detail: `The command left ${cause.detail}.` })
-        : new RuntimeFailed({ runtime, reason: "WorkspaceNotReplaced", detail: String(cause) })
+        : new RuntimeFailed({ runtime, reason: "WorkspaceNotReplaced", detail: String(cause.cause ?? cause) })
     const aside = (suffix: string) => {
       const path = `${workspace}.${suffix}`
       const remove = Effect.ignore(fs.remove(path, { recursive: true, force: true }))
