@@ -116,7 +116,7 @@ export const make = Effect.gen(function*() {
       const tar = yield* launch({
         runtime,
         file: host.tool("tar"),
-        args: ["-C", spec.workspace, "--sort=none", "-cf", "-", "."],
+        args: ["-C", spec.workspace, "-cf", "-", "."],
         env: {}
       })
       tar.stdout.pipe(child.pipe(descriptors.archive))

@@ -1,12 +1,24 @@
 import { FileSystem, Path } from "@effect/platform"
 import { NodeContext } from "@effect/platform-node"
 import { assert, describe, layer } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Option } from "effect"
+import { Clock, Deferred, Effect, Fiber, Option, Stream } from "effect"
+import { randomUUID } from "node:crypto"
 import fsSync from "node:fs"
+import { startChild } from "../../support/Child.ts"
 import { bubblewrapWith, run, Sandboxes } from "./support.ts"
 
 const missing = fsSync.existsSync("/usr/bin/bwrap") ? [] : ["bwrap"]
 if (missing.length > 0) console.warn("SKIPPED: bubblewrap is not installed.")
+
+/** Processes of the host with a word in their command line. */
+const processesWith = (word: string) =>
+  fsSync.readdirSync("/proc").filter((name) => /^\d+$/.test(name)).filter((pid) => {
+    try {
+      return fsSync.readFileSync(`/proc/${pid}/cmdline`, "latin1").includes(word)
+    } catch {
+      return false
+    }
+  })
 
 const workspace = Effect.gen(function*() {
   const fs = yield* FileSystem.FileSystem
@@ -221,6 +233,28 @@ describe.skipIf(missing.length > 0)("bubblewrap", () => {
           assert.strictEqual(error.field, field)
         }))
     }
+
+    it.scoped("a workspace larger than the disk is a typed failure, and stays as it was", () =>
+      Effect.gen(function*() {
+        const at = yield* workspace
+        fsSync.writeFileSync(`${at}/large`, Buffer.alloc(2_000_000))
+        const error = yield* Effect.flip(run("true", { workspace: at, policy: { diskLimit: "1m" } }))
+        assert.match(error.message, /Setup: .*(No space left|Wrote only)/)
+        assert.deepStrictEqual(fsSync.readdirSync(at), ["large"])
+      }))
+
+    it.scoped("nothing is left when the service itself is killed", () =>
+      Effect.gen(function*() {
+        const word = randomUUID()
+        const { child, lines } = yield* startChild("test/sandbox/runtime/programs/runForEver.ts", word)
+        const read = yield* Stream.runHead(lines)
+        assert.deepStrictEqual(read, Option.some("up"))
+        assert.isAbove(processesWith(word).length, 1)
+        yield* child.kill("SIGKILL")
+        yield* Effect.async<void>((resume) => void setImmediate(() => resume(Effect.void))).pipe(
+          Effect.repeat({ until: () => processesWith(word).length === 0 })
+        )
+      }).pipe(Effect.timeout("10 seconds"), Effect.withClock(Clock.make())))
 
     it.scoped("a workspace that is not there is a typed failure", () =>
       Effect.gen(function*() {

@@ -3,7 +3,7 @@ import { Deferred, Effect, Fiber, type Scope, Stream } from "effect"
 import type { OutputChunk } from "../../SandboxRuntime.ts"
 import type { Child } from "./ChildProcess.ts"
 
-export interface Output {
+interface Output {
   /** Completes at the first byte beyond the bound. */
   readonly overflow: Effect.Effect<void>
   /** Completes when both streams have ended and all of them was given to the sink. */

@@ -23,7 +23,7 @@ export const identify = (pid: number): Effect.Effect<Identity> =>
   Effect.map(fieldsOf(pid), (fields) => ({ pid, startTime: fields[startTimeField] ?? "" }))
 
 /** Whether it still runs; one that is dead and not yet waited for does not. */
-export const isAlive = ({ pid, startTime }: Identity): Effect.Effect<boolean> =>
+const isAlive = ({ pid, startTime }: Identity): Effect.Effect<boolean> =>
   Effect.map(
     fieldsOf(pid),
     (fields) => fields[startTimeField] === startTime && fields[stateField] !== "Z" && fields[stateField] !== "X"
