@@ -48,8 +48,8 @@ export interface Options<A, I> extends SandboxPolicy.Input {
   readonly retry?: Task.Options<unknown, unknown, never, never, SandboxFailed, never>["retry"]
 }
 
-/** What a reviewer answers with in `value`; without one, the answer is about all of it. */
-const Selection = Schema.Struct({ accept: Review.Decision.fields.accept })
+/** What a reviewer answers with in `value`; without `accept`, the answer is about all of it. */
+const Selection = Schema.Struct({ accept: Schema.optionalWith(Review.Decision.fields.accept, { default: () => "all" }) })
 const decodeSelection = Schema.decodeUnknown(Selection)
 
 /** Of the diffs in a review, in characters; the rest is told by its numbers. */
