@@ -208,10 +208,9 @@ const make = Effect.gen(function*() {
     const { sandboxId } = key
     const policy = yield* SandboxPolicy.parse(request.policy)
     const runtime = yield* runtimes.get(request.runtime ?? settings.runtime)
-    yield* runtime.check
     const proof = runtime.isolated
       ? yield* probe.prove(runtime, policy)
-      : yield* Effect.as(runtime.supports(policy), null)
+      : yield* Effect.as(Effect.zipRight(runtime.check, runtime.supports(policy)), null)
     const { base, exclude, work } = yield* prepare(request, sandboxId, folder)
     yield* Effect.addFinalizer(() => removed(work))
     const { bytes } = yield* Bundle.writeRequest(path.join(folder, "request-bundle"), {
