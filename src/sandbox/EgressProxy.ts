@@ -64,6 +64,8 @@ const dial = ({ address, port }: Admitted, settings: Settings): Effect.Effect<So
 /** Hands bytes both ways until both have closed. */
 const splice = (inner: Duplex, outer: Socket): Effect.Effect<void> =>
   Effect.async((resume) => {
+    // Whoever has gone already says so no more.
+    if (inner.destroyed || outer.destroyed) return resume(Effect.void)
     let open = 2
     const closed = (other: Duplex, broken: boolean) => {
       if (broken) other.destroy()
@@ -123,6 +125,7 @@ const make = Effect.gen(function*() {
         const target = yield* admitted(`${hostname}:${port === "" ? 80 : port}`)
         const socket = yield* dial(target, settings)
         yield* Effect.async<void, "Unreachable">((resume) => {
+          if (response.destroyed || request.socket.destroyed) return resume(Effect.void)
           const upstream = httpRequest({
             createConnection: () => socket,
             method: request.method ?? "GET",

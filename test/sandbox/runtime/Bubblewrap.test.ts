@@ -81,6 +81,15 @@ describe.skipIf(missing.length > 0)("bubblewrap", () => {
         ])
       }))
 
+    it.scoped("a path that is too long is left out and said", () =>
+      Effect.gen(function*() {
+        const at = yield* workspace
+        const name = "n".repeat(250)
+        const { skipped } = yield* run(`mkdir -p ${`${name}/`.repeat(5)}`, { workspace: at })
+        assert.match(skipped[0]!, /^n{64}…: longer than 1024 bytes$/)
+        assert.isTrue(fsSync.existsSync(`${at}/${`${name}/`.repeat(4)}`))
+      }))
+
     it.scoped("a set-user-id bit does not come back", () =>
       Effect.gen(function*() {
         const at = yield* workspace

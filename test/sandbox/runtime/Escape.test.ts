@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, TestClock } from "effect"
-import { spawn } from "node:child_process"
+import { spawn, spawnSync } from "node:child_process"
 import { randomUUID } from "node:crypto"
 import fs from "node:fs"
 import { bubblewrapWith, run } from "./support.ts"
@@ -72,7 +72,10 @@ describe.skipIf(missing.length > 0)("within bubblewrap", () => {
         const child = spawn(file, args, { stdio: ["ignore", "pipe", "inherit"] })
         const judge = () => {
           const left = found(word)
-          for (const pid of left) process.kill(pid, "SIGKILL")
+          // Some of them make new ones meanwhile.
+          for (let all = left; all.length > 0; all = found(word)) {
+            for (const pid of all) spawnSync("kill", ["-9", String(pid)], { stdio: "ignore" })
+          }
           resume(Effect.sync(() => assert.isAbove(left.length, 0)))
         }
         child.stdout.once("data", () => {

@@ -24,6 +24,8 @@ interface Bounds {
 
 /** Directories within directories; each holds a descriptor while it is copied. */
 const maxDepth = 128
+/** A path beyond this cannot be removed again by its name. */
+const maxPathBytes = 1_024
 const chunkBytes = 262_144
 const maxReported = 100
 
@@ -92,6 +94,10 @@ export const copyTree = (
         if (entries > bounds.maxEntries) return yield* Effect.fail(new TooLarge(`more than ${bounds.maxEntries} files`))
         if (entries % 64 === 0) yield* turn
         const path = at + name.toString("utf8")
+        if (Buffer.byteLength(path) > maxPathBytes) {
+          skip(`${path.slice(0, 64)}…`, `longer than ${maxPathBytes} bytes`)
+          continue
+        }
         const [inner, outer] = [child(source, name), child(target, name)]
         const stat = yield* Effect.try(() => lstatSync(inner))
         if (stat.isSymbolicLink()) {
