@@ -4,6 +4,7 @@ import os from "node:os"
 import path from "node:path"
 import { parseArgs } from "node:util"
 import { serveBare } from "./BareServer.ts"
+import { bundles } from "./Bundles.ts"
 import { coldStart } from "./ColdStart.ts"
 import { concurrent } from "./Concurrent.ts"
 import { fanout } from "./Fanout.ts"
@@ -32,7 +33,8 @@ const measurements: ReadonlyArray<Measurement> = [
   rpc,
   fanout,
   coldStart,
-  sandboxStart
+  sandboxStart,
+  bundles
 ]
 
 /** Longest that one measurement may take. */

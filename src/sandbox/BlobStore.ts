@@ -41,10 +41,11 @@ export class BlobStore extends Context.Tag("smithers-orchestrator/sandbox/BlobSt
    * Removes blobs that nobody refers to and, like them, unfinished ones when they were written longer than `olderThanMs`
    * ago: a reference may come later than its blob. Storing a blob again makes it young.
    */
-  readonly sweep: (options: {
-    readonly isReferenced: (sha256: string) => boolean
+  readonly sweep: <E, R>(options: {
+    /** Asked about the old ones only. */
+    readonly isReferenced: (sha256: string) => Effect.Effect<boolean, E, R>
     readonly olderThanMs: number
-  }) => Effect.Effect<{ readonly blobs: number; readonly bytes: number }, BundleFailed>
+  }) => Effect.Effect<{ readonly blobs: number; readonly bytes: number }, E | BundleFailed, R>
 }>() {}
 
 const isHash = (name: string): boolean => /^[0-9a-f]{64}$/.test(name)
@@ -165,14 +166,18 @@ export const make = Effect.fnUntraced(function*(directory: string) {
       new BundleFailed({ reason: "BlobCorrupt", path: sha256, detail: "the stored content is another" })
     )
 
-  const removeOld = (held: Handle.Held, before: number, keep: (name: string) => boolean) =>
+  const removeOld = <E, R>(held: Handle.Held, before: number, keep: (name: string) => Effect.Effect<boolean, E, R>) =>
     Effect.gen(function*() {
+      const isOld = (file: Handle.Held | undefined): file is Handle.Held =>
+        file !== undefined && file.stat.isFile() && file.stat.mtimeMs < before
       let blobs = 0
       let bytes = 0
       for (const name of (yield* Handle.namesIn(held, maxSwept)) ?? []) {
-        if (keep(name)) continue
+        const mayGo = yield* Handle.withChild(held, name, (file) => Effect.succeed(isOld(file)))
+        if (!mayGo || (yield* keep(name))) continue
+        // Looked at once more: storing it meanwhile has made it young.
         yield* Handle.withChild(held, name, (file) => {
-          if (file === undefined || !file.stat.isFile() || file.stat.mtimeMs >= before) return Effect.void
+          if (!isOld(file)) return Effect.void
           blobs++
           bytes += file.stat.size
           return Handle.removeFile(held, name)
@@ -209,11 +214,15 @@ export const make = Effect.fnUntraced(function*(directory: string) {
             const { blobs: count, bytes } = yield* Handle.withPath(blobs, shelf, (held) =>
               held === undefined
                 ? Effect.succeed({ blobs: 0, bytes: 0 })
-                : removeOld(held, before, (name) => !isHash(shelf + name) || isReferenced(shelf + name)))
+                : removeOld(
+                  held,
+                  before,
+                  (name) => isHash(shelf + name) ? isReferenced(shelf + name) : Effect.succeed(true)
+                ))
             removed.blobs += count
             removed.bytes += bytes
           }
-          yield* removeOld(drafts, before, () => false)
+          yield* removeOld(drafts, before, () => Effect.succeed(false))
           return removed
         })
       ))

@@ -32,6 +32,8 @@ export const BundleLimits = {
   diffTextBytes: 33_554_432,
   /** A diff bundle on the wire, with its binary contents. */
   diffBundleBytes: 5_242_880,
+  /** The changes of a node or of a run as one answer of the gateway. */
+  answerBytes: 52_428_800,
   /** Characters of each of the three versions that a stale base is refused with. */
   versionChars: 65_536,
   /** Stale files that are shown. */

@@ -11,7 +11,7 @@ import { type Current, examine, hashOf, isExecutable, plan, same } from "./inter
 import type { Selection } from "./Review.ts"
 
 /** What an application has come to. */
-export interface Applied {
+interface Applied {
   /** `already`: every file was as it should be, so that nothing was done; what a repeated application answers. */
   readonly outcome: "applied" | "already"
   /** Files that were written or removed. */
@@ -19,7 +19,7 @@ export interface Applied {
 }
 
 /** What was left of an application that was cut off: nothing · undone · it had finished · it had not begun. */
-export type Recovered = "none" | "undone" | "finished" | "discarded"
+type Recovered = "none" | "undone" | "finished" | "discarded"
 
 type Fault = ChangeRefused | BundleRefused | BundleFailed
 

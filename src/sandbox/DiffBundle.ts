@@ -5,6 +5,7 @@ import { BundleLimits } from "./BundleLimits.ts"
 import { type BundleRefused, refuse, type Rule } from "./BundleRefused.ts"
 import { type Change, type ChangeSet, toDiff } from "./Change.ts"
 import { between } from "./ChangeSet.ts"
+import { breathe } from "./internal/bundle/Handle.ts"
 import { applyHunks, hunksOf, parseDiff, textOf } from "./internal/bundle/Text.ts"
 import { type FileVersion, type Tree, versionOf } from "./Tree.ts"
 import { Collisions, problemOf } from "./TreePath.ts"
@@ -27,6 +28,24 @@ export const DiffBundle = Schema.Struct({
   patches: Schema.Array(Patch).pipe(Schema.maxItems(BundleLimits.patches))
 })
 export type DiffBundle = typeof DiffBundle.Type
+
+/** Instead of changes that are more than an answer may have. */
+export interface Oversized {
+  readonly status: "oversized"
+  readonly baseRef: string
+  /** Digest of the last change set. */
+  readonly terminalRef: string
+  /** About as many bytes as it would have. */
+  readonly sizeBytes: number
+  readonly maxBytes: number
+}
+
+const patchBytes = ({ binaryContent, diff, path }: Patch): number =>
+  Buffer.byteLength(diff) + (binaryContent?.length ?? 0) + path.length
+
+/** What patches count of the bound on them. */
+export const bytesOf = (patches: ReadonlyArray<Patch>): number =>
+  patches.reduce((sum, patch) => sum + patchBytes(patch), 0)
 
 /** The first path of a list that breaks a rule by itself. */
 export const refuseEach = (paths: ReadonlyArray<string>): BundleRefused | undefined => {
@@ -65,15 +84,21 @@ export const fromChangeSet = Effect.fn("DiffBundle.fromChangeSet")(function*(
   const { maxBytes = BundleLimits.diffBundleBytes } = options
   let bytes = 0
   const patches: Array<Patch> = []
-  const content = (version: FileVersion | null): Effect.Effect<Buffer, BundleRefused | BundleFailed> =>
-    version === null ? Effect.succeed(Buffer.alloc(0)) : version.bytes > maxBytes
-      ? tooLarge(maxBytes)
-      : store.get(version.sha256)
+  const content = (version: FileVersion): Effect.Effect<Buffer, BundleRefused | BundleFailed> =>
+    version.bytes > maxBytes ? tooLarge(maxBytes) : store.get(version.sha256)
+  const text = (version: FileVersion | null) => {
+    if (version === null) return Effect.succeed("")
+    // It has none that is compared by lines: what is not sent need not be read.
+    return version.bytes > BundleLimits.diffFileBytes
+      ? Effect.succeed(undefined)
+      : Effect.map(store.get(version.sha256), textOf)
+  }
   for (const change of changes.flatMap(halvesOf)) {
     const { base, operation, path, produced } = change
     // A half of a rename, or a change that is shown as a whole, has hunks of its own.
-    const texts = yield* Effect.forEach([base, produced], (version) => Effect.map(content(version), textOf))
-    const [before, after] = texts
+    const before = yield* text(base)
+    const after = yield* text(produced)
+    yield* breathe
     const isText = before !== undefined && after !== undefined
     const hunks = isText ? hunksOf(before, after).map((hunk, index) => ({ number: index + 1, ...hunk })) : []
     const patch: Patch = {
@@ -84,7 +109,7 @@ export const fromChangeSet = Effect.fn("DiffBundle.fromChangeSet")(function*(
         ? {}
         : { binaryContent: (yield* content(produced)).toString("base64") })
     }
-    bytes += Buffer.byteLength(patch.diff) + (patch.binaryContent?.length ?? 0) + path.length
+    bytes += patchBytes(patch)
     if (bytes > maxBytes) return yield* tooLarge(maxBytes)
     patches.push(patch)
   }

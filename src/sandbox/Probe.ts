@@ -67,7 +67,8 @@ const scaled = (policy: SandboxPolicy): SandboxPolicy => {
   }
 }
 
-const everything: SandboxPolicy = {
+/** No network, and every limit that there is, each quickly reached. */
+export const strictest: SandboxPolicy = {
   allowNetwork: false,
   memoryLimit: 64 * mebi,
   pidsLimit: 64,
@@ -84,7 +85,7 @@ const limitNames = ["memoryLimit", "pidsLimit", "diskLimit", "fileSize", "openFi
 const isLimit = (control: string): control is typeof limitNames[number] => limitNames.some((name) => name === control)
 
 /** How far a probe goes; what the policy does not name is tried too, for the table. */
-const probedLimits = (policy: SandboxPolicy): Limits => limitsOf({ ...everything, ...policy })
+const probedLimits = (policy: SandboxPolicy): Limits => limitsOf({ ...strictest, ...policy })
 
 const canonical = (policy: SandboxPolicy) =>
   Object.entries(policy).filter(([, value]) => value !== undefined).sort(([a], [b]) => a < b ? -1 : 1)
@@ -218,7 +219,7 @@ const make = Effect.gen(function*() {
     })
 
   /** What the runtime refuses is a row of the table, and is left out of what is probed. */
-  const verify = Effect.fn("Probe.verify")(function*(runtime: Runtime, policy: SandboxPolicy = everything) {
+  const verify = Effect.fn("Probe.verify")(function*(runtime: Runtime, policy: SandboxPolicy = strictest) {
     let asked = scaled(policy)
     const refused: Array<ControlProof> = []
     while (true) {

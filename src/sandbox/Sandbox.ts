@@ -1,41 +1,27 @@
-import { FileSystem, Path } from "@effect/platform"
-import { Clock, Context, Effect, Layer, Option, Redacted, Schedule, Schema } from "effect"
+import { Path } from "@effect/platform"
+import { Clock, Context, Effect, Layer, type Option, Schema } from "effect"
 import { Audit } from "../audit/index.ts"
-import { Bounds, systemActor } from "../model/index.ts"
 import { Persistence, type PersistenceError } from "../persistence/index.ts"
-import { Redaction, SandboxEnvironment, SecretGuard, Secrets } from "../secrets/index.ts"
+import { SecretGuard } from "../secrets/index.ts"
 import { BlobStore } from "./BlobStore.ts"
-import * as Bundle from "./Bundle.ts"
-import { BundleLimits } from "./BundleLimits.ts"
-import { ChangeSet, digest } from "./Change.ts"
+import type { BundleFailed } from "./BundleFailed.ts"
+import type { ChangeSet } from "./Change.ts"
 import * as ChangeApply from "./ChangeApply.ts"
-import * as Sets from "./ChangeSet.ts"
-import * as DiffBundle from "./DiffBundle.ts"
-import { OutputLog } from "./internal/OutputLog.ts"
-import { refusalOf } from "./internal/refusalOf.ts"
-import { type Reported, reportOf } from "./internal/Reported.ts"
-import { Probe, type Proof } from "./Probe.ts"
+import type { DiffBundle, Oversized } from "./DiffBundle.ts"
+import { makeDiffs } from "./internal/Diffs.ts"
+import { makeExecution } from "./internal/Execution.ts"
+import { makeHousekeeping } from "./internal/Housekeeping.ts"
+import { cleaning, refusalOf } from "./internal/refusalOf.ts"
+import { Probe, type Proof, strictest } from "./Probe.ts"
 import * as Review from "./Review.ts"
 import { SandboxConfig } from "./SandboxConfig.ts"
 import type { SandboxFailed } from "./SandboxFailed.ts"
 import * as SandboxPolicy from "./SandboxPolicy.ts"
-import { failed, sandboxIdOf, type SandboxRequest } from "./SandboxRequest.ts"
+import { type Executed, sandboxIdOf, type SandboxRequest } from "./SandboxRequest.ts"
 import { type RunError, type RuntimeName, SandboxRuntime } from "./SandboxRuntime.ts"
-import { type Key, type SandboxRow, SandboxStore } from "./SandboxStore.ts"
-import * as Tree from "./Tree.ts"
+import { type SandboxRow, SandboxStore } from "./SandboxStore.ts"
 
-/** What a sandbox came to. */
-export const Executed = Schema.Struct({
-  sandboxId: Schema.String,
-  runtime: Schema.String,
-  /** What the command handed over; null when it handed over nothing. */
-  outputs: Schema.Unknown,
-  /** Digest of what it changed; null when it changed nothing. */
-  changeSet: Schema.NullOr(Schema.String),
-  patchCount: Schema.Int,
-  durationMs: Schema.Number
-})
-export type Executed = typeof Executed.Type
+export { Executed } from "./SandboxRequest.ts"
 
 /** What became of a change set. */
 export const Applied = Schema.Struct({
@@ -71,290 +57,61 @@ export class Sandbox extends Context.Tag("smithers-orchestrator/sandbox/Sandbox"
   readonly execute: (request: SandboxRequest) => Effect.Effect<Executed, SandboxFailed>
   /** A change set of a run, with its hunks. */
   readonly changeSet: (runId: string, changeSet: string) => Effect.Effect<ChangeSet, SandboxFailed>
-  /** The same for the wire: unified diffs, and binary contents as base64. */
-  readonly diffBundle: (changeSet: ChangeSet) => Effect.Effect<DiffBundle.DiffBundle, SandboxFailed>
+  /**
+   * What a node changed, for the wire: unified diffs, and binary contents as base64; none when it changed nothing. More
+   * than 50 MiB is told by its size.
+   */
+  readonly nodeDiff: (runId: string, nodeId: string, iteration: number) => Effect.Effect<
+    Option.Option<DiffBundle | Oversized>,
+    SandboxFailed | PersistenceError
+  >
+  /** The same of all nodes of a run, in the order in which they were done; a file that two of them changed is there twice. */
+  readonly runDiff: (runId: string) => Effect.Effect<
+    Option.Option<DiffBundle | Oversized>,
+    SandboxFailed | PersistenceError
+  >
   /** Brings the accepted changes into the target, all or none; repeating it is doing it once. */
   readonly apply: (application: Application) => Effect.Effect<Applied, SandboxFailed>
-  /** What a runtime really enforces of the strictest policy, found out from inside. Takes a few seconds. */
-  readonly verify: (runtime: RuntimeName) => Effect.Effect<Proof, RunError>
+  /**
+   * What a runtime (the configured one unless given) really enforces of the strictest policy, found out from inside.
+   * Takes some seconds, one after the other. A container engine needs an `image` with perl in it.
+   */
+  readonly verify: (options?: {
+    readonly runtime?: RuntimeName | undefined
+    readonly image?: string | undefined
+  }) => Effect.Effect<Proof, RunError>
   readonly runtimes: ReadonlyArray<RuntimeName>
+  /** The attempts of a run, oldest first; the first 1,000. */
   readonly list: (runId: string) => Effect.Effect<ReadonlyArray<SandboxRow>, PersistenceError>
+  /**
+   * Removes the folders of runs that are no more, and contents of which no change set speaks when they are older than two
+   * days. The layer does it by itself when it is built and every hour.
+   */
+  readonly sweep: Effect.Effect<
+    { readonly folders: number; readonly blobs: number; readonly bytes: number },
+    BundleFailed | PersistenceError
+  >
 }>() {}
 
-/** What belongs to us in a workspace: no part of what is copied, nor of what is reviewed. */
-const ownFolder = ".smithers"
-const requestFile = "sandbox-request.json"
-const resultFile = "sandbox-result.json"
-
-const encodeSet = Schema.encode(Schema.parseJson(ChangeSet))
-const decodeSet = Schema.decode(Schema.parseJson(ChangeSet))
-const encodeText = Schema.encode(Schema.parseJson())
-const heartbeatEvery = "5 seconds"
-
 const make = Effect.gen(function*() {
-  const persistence = yield* Persistence.Persistence
+  const { home } = yield* Persistence.Persistence
   const settings = yield* SandboxConfig
-  const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const store = yield* SandboxStore
   const blobs = yield* BlobStore
   const runtimes = yield* SandboxRuntime
   const probe = yield* Probe
-  const secrets = yield* Secrets.Secrets
-  const guard = yield* SecretGuard.SecretGuard
   const audit = yield* Audit.Audit
-  const places = yield* Effect.makeSemaphore(settings.maxConcurrent)
+  const clean = cleaning(yield* SecretGuard.SecretGuard)
+  const root = path.join(home, "sandboxes")
+  const execute = yield* makeExecution(root)
+  const { changeSet, nodeDiff, runDiff } = yield* makeDiffs
+  const housekeeping = yield* makeHousekeeping(root)
   const targets = new Map<string, Effect.Semaphore>()
-  const root = path.join(persistence.home, "sandboxes")
-  const withBlobs = Effect.provideService(BlobStore, blobs)
-  const clean = (text: string) => Redaction.cut(Redaction.redact(guard.redact(text)), Bounds.failureMessageChars)
+  const verifying = yield* Effect.makeSemaphore(1)
 
-  const folderOf = (runId: string, sandboxId: string) => path.join(root, runId, sandboxId)
-  const removed = (place: string) => Effect.ignore(fs.remove(place, { recursive: true, force: true }))
-  const setup = (sandboxId: string) => (cause: { readonly message: string }) =>
-    failed(sandboxId, "Setup", clean(cause.message))
-
-  // What a process that died was executing has no process any more: bubblewrap and the engines end theirs with us.
-  for (const key of yield* store.open) {
-    const now = yield* Clock.currentTimeMillis
-    const end = { status: "failed", resultBytes: null, patchCount: null, changeSet: null } as const
-    yield* persistence.write(store.end(key, { ...end, error: "The process of the service died." }, now))
-    yield* removed(path.join(folderOf(key.runId, key.sandboxId), "work"))
-  }
-
-  /** A copy of the files to work on, the request among them. */
-  const prepare = Effect.fnUntraced(function*(request: SandboxRequest, sandboxId: string, folder: string) {
-    const exclude = [ownFolder, ...(request.files?.exclude ?? [])]
-    const base = request.files === undefined
-      ? { files: [], exclude, skipped: [] }
-      : yield* Tree.record(request.files.from, { exclude })
-    const work = path.join(folder, "work")
-    yield* Effect.mapError(
-      Effect.zipRight(removed(folder), fs.makeDirectory(folder, { recursive: true })),
-      setup(sandboxId)
-    )
-    yield* Tree.materialize(base, work)
-    const text = yield* Effect.mapError(
-      encodeText(request.input ?? null),
-      (error) => failed(sandboxId, "InvalidRequest", `input: ${error.message}`)
-    )
-    yield* Effect.mapError(
-      Effect.zipRight(
-        fs.makeDirectory(path.join(work, ownFolder)),
-        fs.writeFileString(path.join(work, ownFolder, requestFile), text)
-      ),
-      setup(sandboxId)
-    )
-    return { base, exclude, work }
-  })
-
-  /** What the command handed over: its result file, else the last line of its output if that is JSON. */
-  const reported = Effect.fnUntraced(function*(work: string, sandboxId: string, log: OutputLog) {
-    const found = yield* Effect.option(Tree.capture(path.join(work, ownFolder), { exclude: [requestFile] }))
-    const file = Option.getOrUndefined(found)?.files.find((each) => each.path === resultFile)
-    const text = file === undefined
-      ? log.lastLine
-      : (yield* blobs.get(file.sha256, BundleLimits.manifestBytes)).toString()
-    const report = reportOf(text, file !== undefined)
-    if (report._tag === "Left") return yield* failed(sandboxId, "Refused", `${resultFile}: ${report.left}`)
-    return report.right
-  })
-
-  const finish = Effect.fnUntraced(function*(
-    request: SandboxRequest,
-    key: Key,
-    folder: string,
-    report: Reported,
-    changes: ChangeSet,
-    log: OutputLog
-  ) {
-    const bundle = changes.changes.length === 0
-      ? Option.none()
-      // A larger one is there as blobs only.
-      : yield* Effect.option(DiffBundle.fromChangeSet(changes))
-    const { bytes } = yield* Bundle.writeResult(path.join(folder, "result"), {
-      outputs: report.outputs,
-      status: "finished",
-      runId: request.runId,
-      ...(Option.isSome(bundle) && { diffBundle: bundle.value })
-    }, [{ path: "logs/stream.ndjson", content: log.ndjson }])
-    const now = yield* Clock.currentTimeMillis
-    const id = changes.changes.length === 0 ? null : digest(changes)
-    const text = yield* Effect.orDie(encodeSet(changes))
-    const blob = id === null ? null : yield* blobs.put(Buffer.from(text))
-    const end = { status: "finished", resultBytes: bytes, patchCount: changes.changes.length, changeSet: id } as const
-    yield* request.record("SandboxBundleReceived", {
-      sandboxId: key.sandboxId,
-      bundleSizeBytes: bytes,
-      patchCount: changes.changes.length,
-      hasOutputs: report.outputs !== null
-    }, [
-      store.end(key, { ...end, error: null }, now),
-      ...(id === null || blob === null ? [] : [
-        store.putDiff({
-          runId: request.runId,
-          nodeId: request.nodeId,
-          iteration: request.iteration,
-          changeSet: id,
-          blob: blob.sha256,
-          baseRef: changes.baseRef
-        }, now)
-      ])
-    ])
-    return id
-  })
-
-  const attempt = Effect.fnUntraced(function*(request: SandboxRequest, key: Key, folder: string) {
-    const { sandboxId } = key
-    const policy = yield* SandboxPolicy.parse(request.policy)
-    const runtime = yield* runtimes.get(request.runtime ?? settings.runtime)
-    const proof = runtime.isolated
-      ? yield* probe.prove(runtime, policy)
-      : yield* Effect.as(Effect.zipRight(runtime.check, runtime.supports(policy)), null)
-    const { base, exclude, work } = yield* prepare(request, sandboxId, folder)
-    yield* Effect.addFinalizer(() => removed(work))
-    const { bytes } = yield* Bundle.writeRequest(path.join(folder, "request-bundle"), {
-      status: "pending",
-      sandboxId,
-      provider: runtime.name,
-      runtime: runtime.name,
-      input: request.input ?? null
-    })
-    const now = yield* Clock.currentTimeMillis
-    const names = [...Object.keys(request.env ?? {}), ...Object.keys(request.secrets ?? {})]
-    yield* request.record("SandboxCreated", {
-      sandboxId,
-      runtime: runtime.name,
-      isolated: runtime.isolated,
-      policy,
-      env: names,
-      proof: proof?.controls.map(({ asked, control, enforced }) => ({ control, asked, enforced })) ?? null
-    }, [
-      store.create({ ...key, runtime: runtime.name, policy, proof, requestBytes: bytes, createdAtMs: now }),
-      audit.append({
-        atMs: now,
-        actor: systemActor,
-        action: "sandbox.start",
-        target: `${request.runId}/${sandboxId}`,
-        runId: request.runId,
-        outcome: "ok",
-        reason: null,
-        detail: {
-          runtime: runtime.name,
-          isolated: runtime.isolated,
-          network: SandboxPolicy.hostsOf(policy),
-          env: names,
-          baseRef: Tree.refOf(base)
-        }
-      })
-    ])
-    const env = yield* Effect.provideService(
-      SandboxEnvironment.build({ literals: request.env, secrets: request.secrets }),
-      Secrets.Secrets,
-      secrets
-    )
-    yield* request.record("SandboxShipped", { sandboxId, runtime: runtime.name, bundleSizeBytes: bytes }, [
-      store.ship(key, now)
-    ])
-    const log = new OutputLog((text) => Redaction.redact(guard.redact(text)))
-    const beat = Effect.flatMap(
-      Clock.currentTimeMillis,
-      (atMs) => request.record("SandboxHeartbeat", { sandboxId, outputBytes: log.bytes }, [store.beat(key, atMs)])
-    )
-    yield* Effect.forkScoped(Effect.repeat(Effect.delay(beat, heartbeatEvery), Schedule.forever))
-    const outcome = yield* runtime.run({
-      command: request.command,
-      workspace: work,
-      env: {
-        ...Redacted.value(env),
-        SMITHERS_SANDBOX_REQUEST_PATH: `${ownFolder}/${requestFile}`,
-        SMITHERS_SANDBOX_RESULT_PATH: `${ownFolder}/${resultFile}`
-      },
-      stdin: request.stdin === undefined ? undefined : Buffer.from(request.stdin),
-      policy,
-      onOutput: ({ bytes, stream }) =>
-        Effect.forEach(
-          log.add(stream, bytes),
-          (text) => request.record("NodeOutput", { sandboxId, stream, text }, []),
-          { discard: true }
-        )
-    })
-    yield* Effect.forEach(
-      log.rest(),
-      ({ stream, text }) => request.record("NodeOutput", { sandboxId, stream, text }, []),
-      { discard: true }
-    )
-    if (outcome.reason !== "exited") {
-      const reason = outcome.reason === "timeout" ? "TimedOut" : "Killed"
-      return yield* failed(sandboxId, reason, clean(`it was ended (${outcome.reason}) ${log.tail}`))
-    }
-    if (outcome.exitCode !== 0) {
-      return yield* failed(sandboxId, "ExitCode", clean(`it ended with code ${outcome.exitCode}: ${log.tail}`))
-    }
-    const report = yield* reported(work, sandboxId, log)
-    if (report.status !== "finished") {
-      return yield* failed(
-        sandboxId,
-        "Reported",
-        `it says that it ${report.status === "failed" ? "failed" : "was cancelled"}`
-      )
-    }
-    const changes = report.diffBundle === undefined
-      ? yield* Sets.between(base, yield* Tree.capture(work, { exclude }))
-      : yield* DiffBundle.toChangeSet(report.diffBundle, base)
-    const changeSet = yield* finish(request, key, folder, report, changes, log)
-    const executed: Executed = {
-      sandboxId,
-      runtime: runtime.name,
-      outputs: report.outputs,
-      changeSet,
-      patchCount: changes.changes.length,
-      durationMs: outcome.durationMs
-    }
-    yield* request.record("SandboxCompleted", {
-      sandboxId,
-      runtime: runtime.name,
-      status: "finished",
-      durationMs: outcome.durationMs
-    }, [])
-    return executed
-  })
-
-  const execute = Effect.fn("Sandbox.execute")((request: SandboxRequest): Effect.Effect<Executed, SandboxFailed> => {
-    const sandboxId = sandboxIdOf(request)
-    const key: Key = { runId: request.runId, sandboxId, attempt: request.attempt }
-    const end = (status: "failed" | "cancelled", error: string | null) =>
-      Effect.map(
-        Clock.currentTimeMillis,
-        (now) => store.end(key, { status, resultBytes: null, patchCount: null, changeSet: null, error }, now)
-      )
-    return attempt(request, key, folderOf(request.runId, sandboxId)).pipe(
-      Effect.scoped,
-      withBlobs,
-      Effect.mapError(refusalOf(sandboxId, clean)),
-      Effect.tapError((error) =>
-        Effect.flatMap(end("failed", error.message), (unit) =>
-          request.record("SandboxFailed", {
-            sandboxId,
-            runtime: request.runtime ?? settings.runtime,
-            reason: error.reason,
-            error: error.detail
-          }, [unit]))
-      ),
-      Effect.onInterrupt(() =>
-        Effect.flatMap(end("cancelled", null), (unit) => Effect.ignore(persistence.write(unit)))
-      ),
-      places.withPermits(1)
-    )
-  })
-
-  const changeSet = Effect.fn("Sandbox.changeSet")(function*(runId: string, id: string) {
-    const unknown = failed(id, "Unknown", `run ${runId} has no change set ${id}`)
-    const found = yield* Effect.mapError(store.findDiff(runId, id), setup(id))
-    if (found === undefined) return yield* unknown
-    const text = yield* Effect.mapError(blobs.get(found.blob), setup(id))
-    return yield* Effect.mapError(decodeSet(text.toString("utf8")), setup(id))
-  })
+  yield* housekeeping.recover
+  yield* Effect.forkScoped(housekeeping.forever)
 
   const apply = Effect.fn("Sandbox.apply")(
     function*({ decision, iteration, nodeId, record, runId, target }: Application) {
@@ -367,7 +124,11 @@ const make = Effect.gen(function*() {
         // What a crash cut off is undone first: the same changes are applied again below.
         yield* ChangeApply.recover(target)
         return { selection, applied: yield* ChangeApply.apply(target, selection) }
-      }).pipe(turn.withPermits(1), withBlobs, Effect.mapError(refusalOf(sandboxId, clean)))
+      }).pipe(
+        turn.withPermits(1),
+        Effect.provideService(BlobStore, blobs),
+        Effect.mapError(refusalOf(sandboxId, clean))
+      )
       const now = yield* Clock.currentTimeMillis
       const counts = {
         accepted: selection.accepted.length,
@@ -401,20 +162,28 @@ const make = Effect.gen(function*() {
     }
   )
 
+  const verify: Sandbox["Type"]["verify"] = Effect.fn("Sandbox.verify")(
+    function*({ image, runtime: name = settings.runtime } = {}) {
+      const asked = yield* SandboxPolicy.parse(image === undefined ? {} : { image })
+      const runtime = yield* runtimes.get(name)
+      yield* runtime.check
+      return yield* probe.verify(runtime, { ...strictest, image: asked.image })
+    },
+    verifying.withPermits(1)
+  )
+
   return Sandbox.of({
     execute,
     changeSet,
-    diffBundle: Effect.fn("Sandbox.diffBundle")((changes) =>
-      DiffBundle.fromChangeSet(changes).pipe(withBlobs, Effect.mapError(refusalOf("", clean)))
-    ),
+    nodeDiff,
+    runDiff,
     apply,
-    verify: Effect.fn("Sandbox.verify")((name) =>
-      Effect.flatMap(runtimes.get(name), (runtime) => probe.verify(runtime))
-    ),
+    verify,
     runtimes: runtimes.names,
-    list: store.list
+    list: store.list,
+    sweep: housekeeping.sweep
   })
 })
 
-/** Sandboxes under `<home>/sandboxes`; cleans up what a process that died left behind. */
-export const layer = Layer.effect(Sandbox, make)
+/** Sandboxes under `<home>/sandboxes`; cleans up what a process that died left behind, and keeps house. */
+export const layer = Layer.scoped(Sandbox, make)

@@ -1,4 +1,4 @@
-import type { Effect } from "effect"
+import { type Effect, Schema } from "effect"
 import type { RunEventType } from "../model/index.ts"
 import type { Write } from "../persistence/index.ts"
 import type { SecretRef } from "../secrets/index.ts"
@@ -42,6 +42,19 @@ export interface SandboxRequest {
     units: ReadonlyArray<Write.Write<unknown>>
   ) => Effect.Effect<void>
 }
+
+/** What a sandbox came to. */
+export const Executed = Schema.Struct({
+  sandboxId: Schema.String,
+  runtime: Schema.String,
+  /** What the command handed over; null when it handed over nothing. */
+  outputs: Schema.Unknown,
+  /** Digest of what it changed; null when it changed nothing. */
+  changeSet: Schema.NullOr(Schema.String),
+  patchCount: Schema.Int,
+  durationMs: Schema.Number
+})
+export type Executed = typeof Executed.Type
 
 /** How a sandbox is called in paths, rows and events. */
 export const sandboxIdOf = ({ iteration, nodeId }: Pick<SandboxRequest, "nodeId" | "iteration">): string =>

@@ -49,17 +49,21 @@ const insertText = `INSERT INTO _smithers_sandboxes (run_id, sandbox_id, attempt
   VALUES (?, ?, ?, ?, 'pending', ?, ?, ?, ?)
   ON CONFLICT (run_id, sandbox_id, attempt) DO UPDATE SET status = excluded.status, created_at_ms = excluded.created_at_ms`
 
+const dropText = "DELETE FROM _smithers_node_diffs WHERE run_id = ? AND node_id = ? AND iteration = ?"
+
 const diffText =
   `INSERT INTO _smithers_node_diffs (run_id, node_id, iteration, change_set, blob, base_ref, created_at_ms)
-  VALUES (?, ?, ?, ?, ?, ?, ?)
-  ON CONFLICT (run_id, node_id, iteration) DO UPDATE SET change_set = excluded.change_set, blob = excluded.blob,
-    base_ref = excluded.base_ref, created_at_ms = excluded.created_at_ms`
+  VALUES (?, ?, ?, ?, ?, ?, ?)`
+
+const referencesText = `INSERT INTO _smithers_blob_references (sha256, run_id, node_id, iteration)
+  SELECT DISTINCT value, ?, ?, ? FROM json_each(?)`
 
 const selectDiff = `SELECT run_id AS "runId", node_id AS "nodeId", iteration, change_set AS "changeSet", blob,
     base_ref AS "baseRef" FROM _smithers_node_diffs`
 
 const encodePolicy = Schema.encodeSync(SandboxRow.fields.policy)
 const encodeProof = Schema.encodeSync(SandboxRow.fields.proof)
+const encodeHashes = Schema.encodeSync(Schema.parseJson(Schema.Array(Schema.String)))
 const decodeRow = Schema.decodeUnknown(SandboxRow)
 
 /** Rows of sandboxes and of the change sets they made. */
@@ -74,12 +78,21 @@ export class SandboxStore extends Context.Tag("smithers-orchestrator/sandbox/San
     end: Pick<SandboxRow, "status" | "resultBytes" | "patchCount" | "changeSet" | "error">,
     atMs: number
   ) => Write.Write<unknown>
-  readonly putDiff: (diff: NodeDiff, atMs: number) => Write.Write<unknown>
+  /** What a node came to, instead of what it came to before; `references` are kept by the `BlobStore` as long as it is. */
+  readonly putDiff: (
+    diff: NodeDiff & { readonly references: ReadonlyArray<string> },
+    atMs: number
+  ) => Write.Write<unknown>
+  /** The node came to no change. */
+  readonly dropDiff: (node: Pick<NodeDiff, "runId" | "nodeId" | "iteration">) => Write.Write<unknown>
   /** Those of a run, oldest first. */
   readonly list: (runId: string) => Effect.Effect<ReadonlyArray<SandboxRow>, PersistenceError>
   /** Those that some process was executing when it died. */
   readonly open: Effect.Effect<ReadonlyArray<Key>, PersistenceError>
+  /** In the order in which they were made. */
   readonly diffsOf: (runId: string) => Effect.Effect<ReadonlyArray<NodeDiff>, PersistenceError>
+  /** Whether a change set speaks of this content. */
+  readonly isReferenced: (sha256: string) => Effect.Effect<boolean, PersistenceError>
   /** Where a change set is, whoever made it. */
   readonly findDiff: (runId: string, changeSet: string) => Effect.Effect<NodeDiff | undefined, PersistenceError>
 }>() {}
@@ -112,8 +125,13 @@ const make = Effect.gen(function*() {
           finished_at_ms = ? ${where} AND status IN ('pending', 'shipped')`,
         [status, resultBytes, patchCount, changeSet, error, atMs, ...of(key)]
       ),
-    putDiff: ({ baseRef, blob, changeSet, iteration, nodeId, runId }, atMs) =>
-      Write.run(diffText, [runId, nodeId, iteration, changeSet, blob, baseRef, atMs]),
+    putDiff: ({ baseRef, blob, changeSet, iteration, nodeId, references, runId }, atMs) =>
+      Write.all([
+        Write.run(dropText, [runId, nodeId, iteration]),
+        Write.run(diffText, [runId, nodeId, iteration, changeSet, blob, baseRef, atMs]),
+        Write.run(referencesText, [runId, nodeId, iteration, encodeHashes(references)])
+      ]),
+    dropDiff: ({ iteration, nodeId, runId }) => Write.run(dropText, [runId, nodeId, iteration]),
     list: (runId) =>
       Effect.flatMap(
         persistence.read(
@@ -130,7 +148,12 @@ const make = Effect.gen(function*() {
       ),
       (rows) => rows as unknown as ReadonlyArray<Key>
     ),
-    diffsOf: (runId) => diffs(`${selectDiff} WHERE run_id = ? ORDER BY node_id, iteration LIMIT 1000`, [runId]),
+    diffsOf: (runId) => diffs(`${selectDiff} WHERE run_id = ? ORDER BY created_at_ms, node_id, iteration`, [runId]),
+    isReferenced: (sha256) =>
+      Effect.map(
+        persistence.read("SELECT 1 FROM _smithers_blob_references WHERE sha256 = ? LIMIT 1", [sha256]),
+        (rows) => rows.length > 0
+      ),
     findDiff: (runId, changeSet) =>
       Effect.map(
         diffs(`${selectDiff} WHERE run_id = ? AND change_set = ? LIMIT 1`, [runId, changeSet]),

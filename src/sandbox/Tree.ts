@@ -30,7 +30,7 @@ export const Tree = Schema.Struct({
 })
 export type Tree = typeof Tree.Type
 
-export interface Options {
+interface Options {
   /**
    * What is no part of the tree, for instance because git ignores it: a path with a `/` (`build/out`) names one place, a
    * name without (`node_modules`) every place. A capture takes those of its base.

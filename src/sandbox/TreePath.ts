@@ -3,7 +3,7 @@ import { BundleLimits } from "./BundleLimits.ts"
 import type { Rule } from "./BundleRefused.ts"
 
 /** Which rule a path breaks, and what it asks for. */
-export interface Problem {
+interface Problem {
   readonly rule: Rule
   readonly bound: string
 }

@@ -35,7 +35,18 @@ export const migrations: Migrations.Migrations = {
         created_at_ms INTEGER NOT NULL,
         PRIMARY KEY (run_id, node_id, iteration)
       ) STRICT, WITHOUT ROWID`,
-      `CREATE INDEX IF NOT EXISTS _smithers_node_diffs_set ON _smithers_node_diffs (change_set)`
+      `CREATE INDEX IF NOT EXISTS _smithers_node_diffs_set ON _smithers_node_diffs (change_set)`,
+      `CREATE TABLE IF NOT EXISTS _smithers_blob_references (
+        sha256 TEXT NOT NULL,
+        run_id TEXT NOT NULL,
+        node_id TEXT NOT NULL,
+        iteration INTEGER NOT NULL,
+        PRIMARY KEY (sha256, run_id, node_id, iteration),
+        FOREIGN KEY (run_id, node_id, iteration)
+          REFERENCES _smithers_node_diffs (run_id, node_id, iteration) ON DELETE CASCADE
+      ) STRICT, WITHOUT ROWID`,
+      `CREATE INDEX IF NOT EXISTS _smithers_blob_references_node
+        ON _smithers_blob_references (run_id, node_id, iteration)`
     )
   }
 }

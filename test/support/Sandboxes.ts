@@ -2,6 +2,7 @@ import { NodeContext } from "@effect/platform-node"
 import { Context, Effect, Layer, Redacted } from "effect"
 import path from "node:path"
 import { Audit } from "../../src/audit/index.ts"
+import { RunStore } from "../../src/journal/index.ts"
 import { Persistence } from "../../src/persistence/index.ts"
 import {
   BlobStore,
@@ -36,6 +37,7 @@ export const sandboxesOf = Effect.fnUntraced(function*(
       Layer.provideMerge(BlobStore.layer(path.join(persistence.home, "blobs"))),
       Layer.provide(secrets),
       Layer.provide(Audit.layer),
+      Layer.provide(RunStore.layer),
       Layer.provide(Layer.succeed(RuntimeConfig.RuntimeConfig, {
         ...RuntimeConfig.defaults,
         environment: options.environment ?? "development"

@@ -1,4 +1,11 @@
-import type { InvalidSecretInput, SecretNotFound, SecretUnavailable } from "../../secrets/index.ts"
+import { Bounds } from "../../model/index.ts"
+import {
+  type InvalidSecretInput,
+  Redaction,
+  type SecretGuard,
+  type SecretNotFound,
+  type SecretUnavailable
+} from "../../secrets/index.ts"
 import type { BundleFailed } from "../BundleFailed.ts"
 import type { BundleRefused } from "../BundleRefused.ts"
 import type { ChangeRefused } from "../ChangeRefused.ts"
@@ -27,6 +34,10 @@ const reasons: Readonly<Record<Exclude<Fault, SandboxFailed>["_tag"], SandboxFai
   SecretNotFound: "Secret",
   SecretUnavailable: "Secret"
 }
+
+/** Text as it may be stored: without credentials, and not too long. */
+export const cleaning = (guard: SecretGuard.SecretGuard["Type"]) => (text: string): string =>
+  Redaction.cut(Redaction.redact(guard.redact(text)), Bounds.failureMessageChars)
 
 /** What went wrong, as a caller of the sandbox sees it: text without credentials. */
 export const refusalOf = (sandboxId: string, clean: (text: string) => string) => (error: Fault): SandboxFailed => {

@@ -198,7 +198,7 @@ export const syncDirectory = (directory: Held): Effect.Effect<void, Errno> =>
   )
 
 /** A file that is being written; nobody else has it. */
-export interface Draft {
+interface Draft {
   readonly write: (chunk: Uint8Array) => Effect.Effect<void, Errno>
   /** Permission bits, whatever the umask. */
   readonly chmod: (mode: number) => Effect.Effect<void, Errno>

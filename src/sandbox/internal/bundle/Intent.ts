@@ -36,7 +36,7 @@ const IntentText = Schema.parseJson(Intent)
 /** More than the steps of the largest change set need. */
 const maxIntentBytes = 16_777_216
 
-export type Failure = BundleRefused | BundleFailed | ChangeRefused | Handle.Errno
+type Failure = BundleRefused | BundleFailed | ChangeRefused | Handle.Errno
 
 /** Where an application works: the target, and beside it its own directory with what comes and what goes. */
 export interface Site {

@@ -4,7 +4,7 @@ import { isUtf8 } from "node:buffer"
 import { BundleLimits } from "../../BundleLimits.ts"
 
 /** Lines of a file that change together, with three lines around them. */
-export interface Hunk {
+interface Hunk {
   /** First line and number of lines before, and after; counted from 1. */
   readonly oldStart: number
   readonly oldLines: number
@@ -82,7 +82,7 @@ export const applyHunks = (base: string, hunks: ReadonlyArray<Hunk>): Either.Eit
 }
 
 /** A diff that somebody else wrote, as far as it is one of one text file. */
-export interface Parsed {
+interface Parsed {
   readonly hunks: ReadonlyArray<Hunk>
   /** Mode of git after the change, like `100755`. */
   readonly newMode: string | undefined

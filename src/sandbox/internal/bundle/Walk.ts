@@ -21,7 +21,7 @@ export interface Allowance {
 }
 
 /** A regular file as it was found. */
-export interface Found {
+interface Found {
   readonly path: string
   readonly bytes: number
   readonly executable: boolean
@@ -30,7 +30,7 @@ export interface Found {
   readonly ino: number
 }
 
-export interface Scan {
+interface Scan {
   /** In code-unit order of their paths within each directory. */
   readonly files: ReadonlyArray<Found>
   readonly bytes: number
@@ -140,13 +140,13 @@ export const scan = (
   })
 
 /** A file of a scan whose content is ours now. */
-export type Staged = Found & Blob
+type Staged = Found & Blob
 
 /**
  * Takes the content of a scanned file into the store, by handle. From here on only the stored copy counts. A file that
  * is not the one that was scanned any more, or not as long, is `Changed`.
  */
-export const stage = (
+const stage = (
   root: Handle.Held,
   file: Found
 ): Effect.Effect<Staged, BundleRefused | BundleFailed | Handle.Errno, BlobStore> =>
