@@ -19,6 +19,7 @@ import { makeStreamCaps } from "./internal/StreamCaps.ts"
 import { makeUpgrades } from "./internal/Upgrades.ts"
 import * as NodeHandlers from "./NodeHandlers.ts"
 import * as RunHandlers from "./RunHandlers.ts"
+import * as SandboxHandlers from "./SandboxHandlers.ts"
 import * as ServiceState from "./ServiceState.ts"
 import * as TokenHandlers from "./TokenHandlers.ts"
 import * as WorkflowHandlers from "./WorkflowHandlers.ts"
@@ -100,6 +101,7 @@ const handlers = Layer.mergeAll(
   ApprovalHandlers.layer,
   WorkflowHandlers.layer,
   EventHandlers.layer,
+  SandboxHandlers.layer,
   TokenHandlers.layer,
   HealthHandlers.layer
 )

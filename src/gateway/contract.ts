@@ -44,5 +44,16 @@ export {
   ResumeRun,
   RunRpcs
 } from "./contract/RunRpcs.ts"
+export {
+  DiffBundle,
+  GetNodeDiff,
+  GetRunDiff,
+  ListSandboxes,
+  OversizedDiff,
+  SandboxProof,
+  SandboxRow,
+  SandboxRpcs,
+  VerifySandbox
+} from "./contract/SandboxRpcs.ts"
 export { IssueToken, ListTokens, RevokeToken, RotateToken, TokenRow, TokenRpcs } from "./contract/TokenRpcs.ts"
 export { ListWorkflows, WorkflowRow, WorkflowRpcs } from "./contract/WorkflowRpcs.ts"

@@ -1,7 +1,7 @@
 import type { WorkflowEngine } from "@effect/workflow"
 import { Effect, ParseResult, Schema } from "effect"
 import { Step } from "../engine/index.ts"
-import { type Actor, Bounds } from "../model/index.ts"
+import { type Actor, Bounds, SandboxReview } from "../model/index.ts"
 import {
   Change,
   Review,
@@ -49,14 +49,16 @@ export interface Options<A, I> extends SandboxPolicy.Input {
 }
 
 /** What a reviewer answers with in `value`; without `accept`, the answer is about all of it. */
-const Selection = Schema.Struct({ accept: Schema.optionalWith(Review.Decision.fields.accept, { default: () => "all" }) })
+const Selection = Schema.Struct({
+  accept: Schema.optionalWith(Review.Decision.fields.accept, { default: () => "all" })
+})
 const decodeSelection = Schema.decodeUnknown(Selection)
 
 /** Of the diffs in a review, in characters; the rest is told by its numbers. */
 const shownChars = 200_000
 
 /** What a reviewer is shown. */
-const summaryOf = (changeSet: Change.ChangeSet, target: string) => {
+const summaryOf = (changeSet: Change.ChangeSet, target: string): SandboxReview => {
   let left = Math.min(shownChars, Bounds.approvalPayloadBytes / 4)
   return {
     changeSet: Change.digest(changeSet),
@@ -156,7 +158,7 @@ export const run = <A, I>(
     const shown = yield* Task.run({
       id: `${id}:changes`,
       label: "Changes to review",
-      output: Schema.Unknown,
+      output: SandboxReview,
       error: SandboxFailed,
       execute: ({ record, runId }) =>
         Effect.gen(function*() {
@@ -192,7 +194,7 @@ export const run = <A, I>(
     return outputs
   })
 
-const review = <A, I>(options: Options<A, I>, sandboxId: string, payload: unknown) =>
+const review = <A, I>(options: Options<A, I>, sandboxId: string, payload: SandboxReview) =>
   Effect.gen(function*() {
     const { approved, decidedBy, note, value } = yield* Approval.ask({
       id: `${options.id}:review`,

@@ -7,11 +7,20 @@ import { EventRpcs } from "./EventRpcs.ts"
 import { HealthRpcs } from "./HealthRpcs.ts"
 import { NodeRpcs } from "./NodeRpcs.ts"
 import { RunRpcs } from "./RunRpcs.ts"
+import { SandboxRpcs } from "./SandboxRpcs.ts"
 import { TokenRpcs } from "./TokenRpcs.ts"
 import { WorkflowRpcs } from "./WorkflowRpcs.ts"
 
 /** Every method of the gateway. */
-export const GatewayRpcs = RunRpcs.merge(NodeRpcs, ApprovalRpcs, WorkflowRpcs, EventRpcs, TokenRpcs, HealthRpcs)
+export const GatewayRpcs = RunRpcs.merge(
+  NodeRpcs,
+  ApprovalRpcs,
+  WorkflowRpcs,
+  EventRpcs,
+  SandboxRpcs,
+  TokenRpcs,
+  HealthRpcs
+)
 
 export type GatewayRpc = RpcGroup.Rpcs<typeof GatewayRpcs>
 
