@@ -5,6 +5,7 @@ import { CommandFailed, exitCodes } from "./CommandFailed.ts"
 import { approveCommand, denyCommand } from "./commands/ApprovalCommands.ts"
 import { backupCommand } from "./commands/BackupCommands.ts"
 import { configCommand } from "./commands/ConfigCommand.ts"
+import { diffCommand } from "./commands/DiffCommand.ts"
 import { runCommand } from "./commands/RunCommand.ts"
 import {
   cancelCommand,
@@ -16,6 +17,7 @@ import {
   runsCommand,
   showCommand
 } from "./commands/RunsCommands.ts"
+import { sandboxCommand } from "./commands/SandboxCommands.ts"
 import { tokenCommand } from "./commands/TokenCommands.ts"
 import { workflowsCommand } from "./commands/WorkflowsCommand.ts"
 import { FailureDocument, ServiceDocument } from "./Documents.ts"
@@ -82,8 +84,10 @@ const rootCommand = <E>(composition: Composition<E>) => {
       pauseCommand,
       resumeCommand,
       retryCommand,
+      diffCommand,
       runsCommand,
       workflowsCommand,
+      sandboxCommand,
       tokenCommand,
       backupCommand,
       configCommand(composition.checkConfig)

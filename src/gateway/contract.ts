@@ -44,6 +44,7 @@ export {
   ResumeRun,
   RunRpcs
 } from "./contract/RunRpcs.ts"
+export { sandboxEventText } from "./contract/SandboxEventText.ts"
 export {
   DiffBundle,
   GetNodeDiff,
@@ -53,6 +54,7 @@ export {
   SandboxProof,
   SandboxRow,
   SandboxRpcs,
+  SandboxRuntimeName,
   VerifySandbox
 } from "./contract/SandboxRpcs.ts"
 export { IssueToken, ListTokens, RevokeToken, RotateToken, TokenRow, TokenRpcs } from "./contract/TokenRpcs.ts"

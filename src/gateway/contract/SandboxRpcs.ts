@@ -100,10 +100,13 @@ export const ListSandboxes = Rpc.make("sandboxes.list", {
   error: failures("NOT_FOUND")
 }).annotate(RequiredScope, "run:read")
 
+/** Where commands are executed. */
+export const SandboxRuntimeName = Schema.Literal("bubblewrap", "docker", "podman", "process", "remote")
+
 /** Proves the strictest policy on a runtime, the configured one unless given. Takes some seconds. */
 export const VerifySandbox = Rpc.make("sandbox.verify", {
   payload: {
-    runtime: Schema.optional(Schema.Literal("bubblewrap", "docker", "podman", "process", "remote")),
+    runtime: Schema.optional(SandboxRuntimeName),
     /** A container engine needs one. */
     image: Schema.optional(Schema.String)
   },
