@@ -50,6 +50,16 @@ export const catalogue: ReadonlyArray<Setting> = [
     secret: true
   }),
   setting("SMITHERS_TOKEN_MAX_TTL", "30 days", "The longest lifetime that a token may be issued for."),
+  setting(
+    "SMITHERS_SECRETS_TTL",
+    "1 minute",
+    "How long the value of a secret is used before its provider is asked again."
+  ),
+  setting(
+    "SMITHERS_SECRETS_COMMANDS",
+    null,
+    "Programs that print secrets, as a JSON object from provider to arguments with `{name}` in one of them."
+  ),
   setting("SMITHERS_TLS_CERT", null, "File of the TLS certificate chain (PEM); together with SMITHERS_TLS_KEY."),
   setting("SMITHERS_TLS_KEY", null, "File of the TLS private key (PEM)."),
   setting(
@@ -61,6 +71,28 @@ export const catalogue: ReadonlyArray<Setting> = [
   setting("SMITHERS_INSECURE_BIND", "false", "Listen on a host that is not loopback without TLS."),
   setting("SMITHERS_CANCEL_GRACE", "10 seconds", "How long the tasks of a cancelled run may take to stop."),
   setting("SMITHERS_MAX_RESUMES", "10", "Resumes in a row without progress before a run is quarantined."),
+  setting(
+    "SMITHERS_SANDBOX_RUNTIME",
+    "bubblewrap",
+    "Where sandboxes run that name no runtime: `bubblewrap`, `docker`, `podman` or `process`."
+  ),
+  setting("SMITHERS_MAX_CONCURRENT_SANDBOXES", "10", "Sandboxes that execute at once, 1 to 1000; more wait."),
+  setting(
+    "SMITHERS_SANDBOX_VOLUME_ROOTS",
+    null,
+    "Directories, separated by commas, that volumes of sandboxes may come from; unset: none."
+  ),
+  setting(
+    "SMITHERS_SANDBOX_CGROUP",
+    null,
+    "A delegated cgroup v2 directory without processes, where each sandbox gets a cgroup; unset: none."
+  ),
+  setting(
+    "SMITHERS_SANDBOX_FIRST_UID",
+    "60800",
+    "Running as root: the first of 256 user ids that nobody else has, one for each sandbox."
+  ),
+  setting("SMITHERS_ENV", "development", "`production` refuses the runtime `process`, which isolates nothing."),
   setting(
     "SMITHERS_URL",
     null,

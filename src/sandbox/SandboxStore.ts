@@ -146,6 +146,7 @@ const make = Effect.gen(function*() {
           WHERE status IN ('pending', 'shipped')`,
         []
       ),
+      // The columns are those of the type.
       (rows) => rows as unknown as ReadonlyArray<Key>
     ),
     diffsOf: (runId) => diffs(`${selectDiff} WHERE run_id = ? ORDER BY created_at_ms, node_id, iteration`, [runId]),

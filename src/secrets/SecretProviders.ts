@@ -32,7 +32,10 @@ export const layerConfig: Layer.Layer<
 > = Layer.effect(
   SecretProviders,
   Effect.gen(function*() {
-    const commands = yield* Config.withDefault(Schema.Config("SMITHERS_SECRETS_COMMANDS", Commands), {})
+    const commands = yield* Config.withDefault(
+      Config.nested(Schema.Config("SECRETS_COMMANDS", Commands), "SMITHERS"),
+      {}
+    )
     const environment = yield* EnvironmentProvider.make
     const programs = yield* Effect.forEach(
       Object.entries(commands),

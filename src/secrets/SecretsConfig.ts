@@ -22,7 +22,7 @@ export const longest = Duration.minutes(15)
 export const layerConfig = Layer.effect(
   SecretsConfig,
   Effect.map(
-    Config.duration("SMITHERS_SECRETS_TTL").pipe(
+    Config.nested(Config.duration("SECRETS_TTL"), "SMITHERS").pipe(
       Config.withDefault(defaults.ttl),
       Config.validate({
         message: "Expected a duration of at most 15 minutes",

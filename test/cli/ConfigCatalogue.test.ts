@@ -11,6 +11,7 @@ const sources = fs.readdirSync("src", { recursive: true, encoding: "utf8" })
 const readKeys = new Set(
   sources.flatMap((text) => [
     ...text.matchAll(/Config\s*\.[a-zA-Z]+\("([A-Z_]+)"\)/g),
+    ...text.matchAll(/Schema\s*\.Config\("([A-Z_]+)"/g),
     ...text.matchAll(/Config\s*\.literal\([^)]*\)\("([A-Z_]+)"\)/g),
     ...text.matchAll(/Config\s*\.(?:array|hashSet|chunk)\([^"]*"([A-Z_]+)"\)/g)
   ]).flatMap(([, key]) => key === undefined || key === "PATH" ? [] : [`SMITHERS_${key}`])

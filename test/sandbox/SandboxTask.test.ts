@@ -10,7 +10,7 @@ import { sandboxesOf } from "../support/Sandboxes.ts"
 
 const Errors = Schema.Union(SandboxTask.SandboxFailed, SandboxTask.ReviewRejected)
 
-class Shared extends Context.Tag("test/sandbox/Shared")<Shared, {
+class Shared extends Context.Tag("smithers-orchestrator/test/sandbox/SandboxTask.test/Shared")<Shared, {
   readonly database: Effect.Effect.Success<typeof freshDatabase>
   readonly sandboxes: Effect.Effect.Success<ReturnType<typeof sandboxesOf>>
 }>() {}

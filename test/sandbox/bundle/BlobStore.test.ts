@@ -70,7 +70,10 @@ it.scoped("a sweep removes old blobs that nobody refers to, and storing again ma
     fs.utimesSync(`${directory}/drafts/left`, 0, 0)
     yield* TestClock.adjust("2 hours")
     yield* store.put(Buffer.from("young"))
-    const options = { isReferenced: (sha256: string) => Effect.succeed(sha256 === kept?.sha256), olderThanMs: 3_600_000 }
+    const options = {
+      isReferenced: (sha256: string) => Effect.succeed(sha256 === kept?.sha256),
+      olderThanMs: 3_600_000
+    }
     assert.deepStrictEqual(yield* store.sweep(options), { blobs: 1, bytes: 3 })
     assert.deepStrictEqual(yield* store.sweep(options), { blobs: 0, bytes: 0 })
     assert.deepStrictEqual(yield* Effect.forEach([kept, young, old], (blob) => store.has(blob?.sha256 ?? "")), [
