@@ -2,6 +2,8 @@
 export interface Subsystem {
   /** Subsystems whose front doors it may import. */
   readonly mayImport: ReadonlyArray<string>
+  /** Subsystems whose Tags its layers may require besides: what it may import hands them on. */
+  readonly mayRequire?: ReadonlyArray<string>
   /** Packages it may import (`@scope/*` for all of a scope); absent means any. */
   readonly packages?: ReadonlyArray<string>
   /** For a part of a folder that is open to more than the folder: its files, and folders ending in `/`. */
@@ -49,7 +51,7 @@ export const subsystems: Readonly<Record<string, Subsystem>> = {
     packages: ["effect", "@effect/platform", "@effect/rpc", "@effect-atom/atom-react", "react", "react-dom"]
   },
   "cli": { mayImport: [...belowGateway, "gateway/contract"] },
-  "examples": { mayImport: ["workflow"], packages: ["effect", "@effect/*"] }
+  "examples": { mayImport: ["workflow"], mayRequire: ["sandbox"], packages: ["effect", "@effect/*"] }
 }
 
 export const frontDoorsOf = (name: string): ReadonlyArray<string> =>

@@ -134,7 +134,8 @@ const checkLayers = (directory: string): ReadonlyArray<Finding> => {
   const findings: Array<Finding> = []
 
   for (const [name, door] of doors) {
-    const mayImport = subsystems[name]?.mayImport ?? []
+    const { mayImport = [], mayRequire = [] } = subsystems[name] ?? {}
+    const allowed = [...mayImport, ...mayRequire, ...libraryTags]
     const frontDoor = program.getSourceFile(path.join(src, door))
     const module = frontDoor && checker.getSymbolAtLocation(frontDoor)
     if (frontDoor === undefined || module === undefined) continue
@@ -143,9 +144,7 @@ const checkLayers = (directory: string): ReadonlyArray<Finding> => {
       for (const tag of constituents(requirements)) {
         const source = tag.symbol?.declarations?.[0]?.getSourceFile()
         const owner = source && ownerOf(source.fileName, tag.symbol.name, src)
-        if (owner === name || (owner !== undefined && (mayImport.includes(owner) || libraryTags.includes(owner)))) {
-          continue
-        }
+        if (owner === name || (owner !== undefined && allowed.includes(owner))) continue
         const file = declaration.getSourceFile()
         findings.push({
           file: path.relative(directory, file.fileName),

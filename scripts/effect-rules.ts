@@ -51,7 +51,7 @@ export const edges: ReadonlyArray<Edge> = [
     ],
     reason: "tests drive processes, sockets and files from the outside, and provide layers themselves"
   },
-  ...["engine", "examples", "persistence"].map((folder) => ({
+  ...["engine", "examples", "persistence", "sandbox/bundle", "sandbox/runtime"].map((folder) => ({
     path: `test/${folder}/programs/`,
     exempt: ["effectRun"],
     reason: "a program of its own, which a test starts and kills"

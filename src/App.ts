@@ -11,6 +11,17 @@ import { ApprovalStore, Engine, EngineConfig, Runner, Supervisor, TaskCache, Tim
 import { Gateway, GatewayConfig } from "./gateway/index.ts"
 import { Journal, RunStore } from "./journal/index.ts"
 import { Persistence, PersistenceConfig } from "./persistence/index.ts"
+import {
+  BlobStore,
+  EgressProxy,
+  EgressResolver,
+  Probe,
+  RuntimeConfig,
+  Runtimes,
+  Sandbox,
+  SandboxConfig,
+  SandboxStore
+} from "./sandbox/index.ts"
 import { RedactedLogger, SecretGuard, SecretProviders, Secrets, SecretsConfig } from "./secrets/index.ts"
 
 const Providers = SecretProviders.layerConfig.pipe(
@@ -30,6 +41,8 @@ const settings = [
   SecretsConfig.layerConfig,
   Providers,
   WorkflowsConfig.layerConfig,
+  SandboxConfig.layerConfig,
+  RuntimeConfig.layerConfig,
   GatewayConfig.layerConfig
 ] as const
 
@@ -51,6 +64,20 @@ const JournalLive = Layer.merge(Journal.layer, RunStore.layer)
 const SecretsLive = Layer.merge(Secrets.layer, RedactedLogger.layer).pipe(
   Layer.provideMerge(SecretGuard.layer),
   Layer.provide(SecretAudit.layer)
+)
+
+/** Contents of reviewed files and change sets, under their own hashes. */
+const BlobsLive = Layer.unwrapEffect(
+  Effect.map(Persistence.Persistence, ({ home }) => BlobStore.layer(`${home}/blobs`))
+)
+
+const SandboxLive = Sandbox.layer.pipe(
+  Layer.provide(SandboxStore.layer),
+  Layer.provide(Probe.layer),
+  Layer.provide(Runtimes.layer),
+  Layer.provide(EgressProxy.layer),
+  Layer.provide(EgressResolver.layer),
+  Layer.provide(BlobsLive)
 )
 
 const EngineLive = Layer.merge(Engine.layer, TaskCache.layer).pipe(
@@ -86,6 +113,7 @@ const Info = Layer.scoped(
 export const App = Info.pipe(
   Layer.provideMerge(Doors),
   Layer.provideMerge(WorkflowModules.layer),
+  Layer.provideMerge(SandboxLive),
   Layer.provideMerge(EngineLive),
   Layer.provideMerge(Layer.merge(JournalLive, Cache.layer)),
   Layer.provideMerge(AccessLive),

@@ -4,6 +4,7 @@ import os from "node:os"
 import path from "node:path"
 import { parseArgs } from "node:util"
 import { serveBare } from "./BareServer.ts"
+import { bundles } from "./Bundles.ts"
 import { cache } from "./Cache.ts"
 import { coldStart } from "./ColdStart.ts"
 import { concurrent } from "./Concurrent.ts"
@@ -15,6 +16,7 @@ import { raw } from "./Raw.ts"
 import { openRawDisk } from "./RawDisk.ts"
 import { resume } from "./Resume.ts"
 import { rpc } from "./Rpc.ts"
+import { sandboxStart } from "./SandboxStart.ts"
 import { sequential } from "./Sequential.ts"
 import { table } from "./Table.ts"
 
@@ -32,7 +34,9 @@ const measurements: ReadonlyArray<Measurement> = [
   parked,
   rpc,
   fanout,
-  coldStart
+  coldStart,
+  sandboxStart,
+  bundles
 ]
 
 /** Longest that one measurement may take. */

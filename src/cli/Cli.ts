@@ -6,6 +6,7 @@ import { approveCommand, denyCommand } from "./commands/ApprovalCommands.ts"
 import { backupCommand } from "./commands/BackupCommands.ts"
 import { cacheCommand } from "./commands/CacheCommands.ts"
 import { configCommand } from "./commands/ConfigCommand.ts"
+import { diffCommand } from "./commands/DiffCommand.ts"
 import { doctorCommand } from "./commands/DoctorCommand.ts"
 import { runCommand } from "./commands/RunCommand.ts"
 import {
@@ -18,6 +19,7 @@ import {
   runsCommand,
   showCommand
 } from "./commands/RunsCommands.ts"
+import { sandboxCommand } from "./commands/SandboxCommands.ts"
 import { tokenCommand } from "./commands/TokenCommands.ts"
 import { workflowsCommand } from "./commands/WorkflowsCommand.ts"
 import { FailureDocument, ServiceDocument } from "./Documents.ts"
@@ -84,9 +86,11 @@ const rootCommand = <E>(composition: Composition<E>) => {
       pauseCommand,
       resumeCommand,
       retryCommand,
+      diffCommand,
       runsCommand,
       workflowsCommand,
       cacheCommand,
+      sandboxCommand,
       tokenCommand,
       backupCommand,
       doctorCommand,

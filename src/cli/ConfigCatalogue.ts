@@ -75,6 +75,28 @@ export const catalogue: ReadonlyArray<Setting> = [
   setting("SMITHERS_CACHE_MAX_BYTES", "1073741824", "Bytes of cached results; beyond them the least recently used go."),
   setting("SMITHERS_CACHE_MAX_ENTRY_BYTES", "16777216", "Bytes of one cached result; a larger one is not cached."),
   setting(
+    "SMITHERS_SANDBOX_RUNTIME",
+    "bubblewrap",
+    "Where sandboxes run that name no runtime: `bubblewrap`, `docker`, `podman` or `process`."
+  ),
+  setting("SMITHERS_MAX_CONCURRENT_SANDBOXES", "10", "Sandboxes that execute at once, 1 to 1000; more wait."),
+  setting(
+    "SMITHERS_SANDBOX_VOLUME_ROOTS",
+    null,
+    "Directories, separated by commas, that volumes of sandboxes may come from; unset: none."
+  ),
+  setting(
+    "SMITHERS_SANDBOX_CGROUP",
+    null,
+    "A delegated cgroup v2 directory without processes, where each sandbox gets a cgroup; unset: none."
+  ),
+  setting(
+    "SMITHERS_SANDBOX_FIRST_UID",
+    "60800",
+    "Running as root: the first of 256 user ids that nobody else has, one for each sandbox."
+  ),
+  setting("SMITHERS_ENV", "development", "`production` refuses the runtime `process`, which isolates nothing."),
+  setting(
     "SMITHERS_URL",
     null,
     "Where the operator's commands find the service; unset: `<home>/address`, else host and port.",

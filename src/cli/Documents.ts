@@ -4,11 +4,14 @@ import {
   ApprovalRow,
   CacheEntryRow,
   EventRow,
+  GetRunDiff,
   IssueToken,
   LaunchRun,
   NodeStateRow,
   RunDetail,
   RunRow,
+  SandboxProof,
+  SandboxRow,
   SubmitApproval,
   TokenRow,
   WorkflowRow
@@ -51,6 +54,15 @@ export const EventDocument = EventRow
 
 /** `approve` and `deny`: what was shown, and what was decided. */
 export const DecisionDocument = Schema.Struct({ approval: ApprovalRow, decision: SubmitApproval.successSchema })
+
+/** `diff`: all there is, or how much it would be. */
+export const DiffDocument = GetRunDiff.successSchema
+
+/** `sandbox verify`. */
+export const ProofDocument = SandboxProof
+
+/** `sandbox list`. */
+export const SandboxesDocument = Schema.Struct({ sandboxes: Schema.Array(SandboxRow) })
 
 /** `workflows list`. */
 export const WorkflowsDocument = Schema.Struct({ workflows: Schema.Array(WorkflowRow) })

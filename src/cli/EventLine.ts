@@ -1,7 +1,8 @@
 import { DateTime, Option, Schema } from "effect"
-import type { EventRow } from "../gateway/contract.ts"
+import { type EventRow, sandboxEventText } from "../gateway/contract.ts"
 import { CacheHitData, type NodeState, type RunEventType } from "../model/index.ts"
 import { bold, dim, ofState } from "./Style.ts"
+import { visible } from "./Visible.ts"
 
 /** The node state that an event leads to. */
 export const stateAfter: ReadonlyMap<RunEventType, NodeState> = new Map<RunEventType, NodeState>([
@@ -21,7 +22,9 @@ export const stateAfter: ReadonlyMap<RunEventType, NodeState> = new Map<RunEvent
 const Shown = Schema.Struct({
   nodeId: Schema.optional(Schema.NullOr(Schema.String)),
   iteration: Schema.optional(Schema.NullOr(Schema.Int)),
-  error: Schema.optional(Schema.Struct({ message: Schema.optional(Schema.String) })),
+  error: Schema.optional(
+    Schema.Union(Schema.Struct({ message: Schema.optional(Schema.String) }), Schema.NullOr(Schema.String))
+  ),
   status: Schema.optional(Schema.String),
   reason: Schema.optional(Schema.String),
   notCached: Schema.optional(Schema.String)
@@ -48,19 +51,14 @@ const reused = (row: EventRow): string | undefined =>
 /** One event as a line of text. */
 export const eventLine = (row: EventRow): string => {
   const { error, notCached, reason, status } = shownOf(row)
+  const sandbox = sandboxEventText(row.event, row.payload)
   const state = stateAfter.get(row.event)
   const name = (state === undefined ? bold : ofState(state))(row.event.padEnd(20))
   const at = DateTime.formatIso(DateTime.unsafeMake(row.timestampMs)).slice(11, 19)
-  return [
-    dim(`${at} ${String(row.seq).padStart(5)}`),
-    name,
-    nodeName(row),
-    status,
-    reason,
-    reused(row),
-    notCached,
-    error?.message
-  ]
+  const said = sandbox === undefined
+    ? [status, reason, reused(row), notCached, typeof error === "string" ? error : error?.message]
+    : [visible(sandbox)]
+  return [dim(`${at} ${String(row.seq).padStart(5)}`), name, nodeName(row), ...said]
     .filter((part) => part !== undefined && part !== null)
     .join("  ")
 }

@@ -3,10 +3,10 @@ import type { NodeState, RunStatus } from "../model/index.ts"
 const escape = String.fromCharCode(27)
 const code = (n: number) => (text: string): string => `${escape}[${n}m${text}${escape}[0m`
 
-const red = code(31)
-const green = code(32)
+export const red = code(31)
+export const green = code(32)
 const yellow = code(33)
-const cyan = code(36)
+export const cyan = code(36)
 export const dim = code(2)
 export const bold = code(1)
 

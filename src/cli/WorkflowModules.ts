@@ -4,6 +4,7 @@ import { Cause, Context, Effect, Exit, Layer, Option, Predicate, Schema, Scope }
 import { createHash } from "node:crypto"
 import { Runner } from "../engine/index.ts"
 import { Persistence } from "../persistence/index.ts"
+import type { Sandbox } from "../sandbox/index.ts"
 import type { Secrets } from "../secrets/index.ts"
 import { compileModule } from "./internal/compileModule.ts"
 import { WorkflowsConfig } from "./WorkflowsConfig.ts"
@@ -32,9 +33,10 @@ export class WorkflowModules extends Context.Tag("smithers-orchestrator/cli/Work
   readonly failed: ReadonlyArray<ModuleFailed>
 }>() {}
 
-/** What a module's layer may require: the engine it registers with, secrets, and the platform. */
+/** What a module's layer may require: the engine it registers with, sandboxes, secrets, and the platform. */
 type ModuleServices =
   | WorkflowEngine.WorkflowEngine
+  | Sandbox.Sandbox
   | Secrets.Secrets
   | CommandExecutor.CommandExecutor
   | FileSystem.FileSystem

@@ -1,3 +1,4 @@
+import { sandboxEventText } from "../gateway/contract.ts"
 import { type RunEventRow } from "./Client.ts"
 
 /** The event's name in words, whichever of its two spellings (`node.waiting_timer`, `NodeWaitingTimer`) it came in. */
@@ -44,6 +45,8 @@ export const eventDetail = (row: RunEventRow): string => {
     ? []
     : [typeof iteration === "number" && iteration > 0 ? `${nodeId} #${iteration}` : nodeId]
   const turn = typeof attempt === "number" && attempt > 1 ? [`attempt ${attempt}`] : []
+  const sandbox = sandboxEventText(row.event, payload)
+  if (sandbox !== undefined) return [...node, ...turn, sandbox].join(" · ")
   const rest = Object.entries(payload)
     .filter(([key, value]) =>
       !said.has(key) && cacheSaid[row.event]?.has(key) !== true && value !== null && value !== undefined

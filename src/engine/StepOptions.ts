@@ -1,6 +1,7 @@
 import type { Duration, Effect, Schema } from "effect"
 import type { Policy } from "../cache/index.ts"
-import type { NodeKind } from "../model/index.ts"
+import type { NodeKind, RunEventType } from "../model/index.ts"
+import type { Write } from "../persistence/index.ts"
 
 /** What an executing attempt knows about itself. */
 export interface StepContext {
@@ -15,6 +16,15 @@ export interface StepContext {
   readonly signal: AbortSignal
   /** Says that the attempt is alive; recorded at most once a second. */
   readonly heartbeat: Effect.Effect<void>
+  /**
+   * Commits an event of the attempt, with rows that belong to it, under the fence of the run. What is recorded may be
+   * recorded again by a later attempt.
+   */
+  readonly record: (
+    type: RunEventType,
+    data: Readonly<Record<string, unknown>>,
+    units: ReadonlyArray<Write.Write<unknown>>
+  ) => Effect.Effect<void>
 }
 
 export interface RetryPolicy<E> {

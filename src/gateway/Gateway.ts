@@ -21,6 +21,7 @@ import { makeStreamCaps } from "./internal/StreamCaps.ts"
 import { makeUpgrades } from "./internal/Upgrades.ts"
 import * as NodeHandlers from "./NodeHandlers.ts"
 import * as RunHandlers from "./RunHandlers.ts"
+import * as SandboxHandlers from "./SandboxHandlers.ts"
 import * as ServiceState from "./ServiceState.ts"
 import * as TokenHandlers from "./TokenHandlers.ts"
 import * as WorkflowHandlers from "./WorkflowHandlers.ts"
@@ -103,6 +104,7 @@ const handlers = Layer.mergeAll(
   WorkflowHandlers.layer,
   EventHandlers.layer,
   CacheHandlers.layer,
+  SandboxHandlers.layer,
   TokenHandlers.layer,
   HealthHandlers.layer
 )

@@ -52,5 +52,18 @@ export {
   ResumeRun,
   RunRpcs
 } from "./contract/RunRpcs.ts"
+export { sandboxEventText } from "./contract/SandboxEventText.ts"
+export {
+  DiffBundle,
+  GetNodeDiff,
+  GetRunDiff,
+  ListSandboxes,
+  OversizedDiff,
+  SandboxProof,
+  SandboxRow,
+  SandboxRpcs,
+  SandboxRuntimeName,
+  VerifySandbox
+} from "./contract/SandboxRpcs.ts"
 export { IssueToken, ListTokens, RevokeToken, RotateToken, TokenRow, TokenRpcs } from "./contract/TokenRpcs.ts"
 export { ListWorkflows, WorkflowRow, WorkflowRpcs } from "./contract/WorkflowRpcs.ts"

@@ -34,7 +34,16 @@ export const RunEventType = Schema.Literal(
   "ApprovalDenied",
   "TimerCreated",
   "TimerFired",
-  "RetryTaskStarted"
+  "RetryTaskStarted",
+  "SandboxCreated",
+  "SandboxShipped",
+  "SandboxHeartbeat",
+  "SandboxBundleReceived",
+  "SandboxDiffReviewRequested",
+  "SandboxDiffAccepted",
+  "SandboxDiffRejected",
+  "SandboxCompleted",
+  "SandboxFailed"
 )
 export type RunEventType = typeof RunEventType.Type
 

@@ -254,6 +254,11 @@ _Commits reachable from \`${made.build}\` and not from \`${made.released}\`._
         })
       }))(workflow?.inputSchema)
       assert.deepStrictEqual(schema.required, ["repo"])
-      assert.deepStrictEqual(Object.values(schema.properties).map(({ title }) => title), ["Repository", "From", "To"])
+      assert.deepStrictEqual(Object.values(schema.properties).map(({ title }) => title), [
+        "Repository",
+        "From",
+        "To",
+        "Update CHANGELOG.md"
+      ])
     }).pipe(Effect.provide(NodeContext.layer)))
 })

@@ -64,7 +64,9 @@ describe("the README", () => {
 
   it("mentions no setting that does not exist, and states the default of each", () => {
     const keys = new Set(readme.match(/SMITHERS_[A-Z_]+/g))
-    assert.deepStrictEqual([...keys].filter((key) => !catalogue.some((setting) => setting.key === key)), [])
+    const handedOver = fs.readFileSync("src/sandbox/internal/Execution.ts", "utf8").match(/SMITHERS_[A-Z_]+/g) ?? []
+    const known = new Set([...handedOver, ...catalogue.map(({ key }) => key)])
+    assert.deepStrictEqual([...keys].filter((key) => !known.has(key)), [])
     assert.deepStrictEqual(
       rows(section("## Configuration")).map(([key, byDefault]) => [key, byDefault]),
       catalogue.map((setting) => [`\`${setting.key}\``, setting.default === null ? "" : `\`${setting.default}\``])

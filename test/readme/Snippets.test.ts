@@ -22,7 +22,7 @@ const succeeds = (args: ReadonlyArray<string>, env: Readonly<Record<string, stri
 
 layer(NodeContext.layer, { excludeTestServices: true })("the snippets of the README", (it) => {
   it("compile under the strictest of settings, our own", () => {
-    assert.deepStrictEqual([...files.keys()].sort(), ["client.ts", "count-lines.ts", "embed.ts", "guide.ts"])
+    assert.deepStrictEqual([...files.keys()].sort(), ["client.ts", "count-lines.ts", "embed.ts", "guide.ts", "tidy.ts"])
     assert.deepStrictEqual(diagnostics(), [])
   }, 90_000)
 
@@ -95,6 +95,31 @@ layer(NodeContext.layer, { excludeTestServices: true })("the snippets of the REA
         ["notify 0", "notify 1"]
       )
     }), 120_000)
+
+  it.scoped(
+    "tidy.ts is a workflow whose command works on a copy; what it changed comes back after a review",
+    () =>
+      Effect.gen(function*() {
+        const fs = yield* FileSystem.FileSystem
+        const { env, home } = yield* serving("tidy.ts")
+        const folder = `${home}/texts`
+        yield* fs.makeDirectory(folder)
+        yield* fs.writeFileString(`${folder}/a.txt`, "one  \ntwo\t\n")
+        yield* fs.writeFileString(`${folder}/b.txt`, "tidy\n")
+        yield* succeeds(["run", "tidy", "--run-id", "tidy", "--input", `{"folder": "${folder}"}`], env)
+        yield* eventually("tidy", "RunStatusChanged", env)
+        assert.strictEqual(yield* fs.readFileString(`${folder}/a.txt`), "one  \ntwo\t\n")
+        yield* succeeds(["approve", "tidy", "tidy:review", "--accept", "a.txt", "--yes"], env)
+        yield* eventually("tidy", "RunFinished", env)
+        const { run: { output } } = yield* Effect.flatMap(
+          succeeds(["show", "tidy", "--json"], env),
+          (ended) => document(ShowDocument, ended)
+        )
+        assert.deepStrictEqual(output, { files: 2 })
+        assert.strictEqual(yield* fs.readFileString(`${folder}/a.txt`), "one\ntwo\n")
+      }),
+    120_000
+  )
 
   it.scoped("embed.ts is a program that prints what the README says", () =>
     Effect.gen(function*() {

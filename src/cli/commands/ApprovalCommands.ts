@@ -6,8 +6,9 @@ import { confirm } from "../Confirmation.ts"
 import { Connection } from "../Connection.ts"
 import { DecisionDocument } from "../Documents.ts"
 import { Output } from "../Output.ts"
+import { payloadText, selectionOf } from "../ReviewText.ts"
 import { connected, provideConnection, yes } from "../SharedOptions.ts"
-import { fields, prettyJson } from "../Table.ts"
+import { fields } from "../Table.ts"
 
 /** The one approval that is meant; says what there is if it is not this. */
 const findApproval = Effect.fnUntraced(
@@ -51,7 +52,7 @@ const approvalText = (approval: ApprovalRow): string =>
       ["Owner", approval.owner],
       ["SHA-256", approval.payloadSha256]
     ]),
-    prettyJson(approval.payload)
+    payloadText(approval)
   ].join("\n")
 
 const decisionCommand = (name: "approve" | "deny", description: string) =>
@@ -63,6 +64,12 @@ const decisionCommand = (name: "approve" | "deny", description: string) =>
       Options.optional
     ),
     note: Options.text("note").pipe(Options.withDescription("Kept with the decision."), Options.optional),
+    accept: Options.text("accept").pipe(
+      Options.withDescription(
+        "Of a review of files: accept this one, as <path> or <path>:1,3 for some hunks. Repeatable."
+      ),
+      Options.repeated
+    ),
     sha256: Options.text("sha256").pipe(
       Options.withDescription("Decide only if this is the hash of what is asked, as `show` gave it before."),
       Options.optional
@@ -83,6 +90,16 @@ const decisionCommand = (name: "approve" | "deny", description: string) =>
           fix: `Look at it again: \`smithers show ${options.runId}\`.`
         })
       }
+      if (name === "deny" && options.accept.length > 0) {
+        return yield* new CommandFailed({
+          outcome: "usage",
+          code: "INVALID_INPUT",
+          field: "--accept",
+          message: "Denying accepts nothing.",
+          fix: "Accept a part with `smithers approve --accept`; the rest is rejected."
+        })
+      }
+      const selection = options.accept.length === 0 ? undefined : yield* selectionOf(approval, options.accept)
       yield* output.say(approvalText(approval))
       yield* confirm(name === "approve" ? "Approve this?" : "Deny this?", options.yes)
       const decision = yield* client.submitApproval({
@@ -91,6 +108,7 @@ const decisionCommand = (name: "approve" | "deny", description: string) =>
         iteration: approval.iteration,
         approved: name === "approve",
         payloadSha256: approval.payloadSha256,
+        ...(selection !== undefined && { decision: { value: selection } }),
         ...Option.match(options.note, { onNone: () => ({}), onSome: (note) => ({ note }) })
       })
       yield* output.print(

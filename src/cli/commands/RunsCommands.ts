@@ -8,6 +8,7 @@ import { Connection } from "../Connection.ts"
 import { EventDocument, PsDocument, ShowDocument } from "../Documents.ts"
 import { eventLine } from "../EventLine.ts"
 import { Output } from "../Output.ts"
+import { payloadText } from "../ReviewText.ts"
 import { followedEvents, storedEvents } from "../RunEvents.ts"
 import { connected, provideConnection, yes } from "../SharedOptions.ts"
 import { ofState } from "../Style.ts"
@@ -107,7 +108,7 @@ const showText = ({ approvals, nodes, run }: typeof ShowDocument.Type): string =
       section(
         `Waits for your decision: smithers approve ${run.runId} ${approval.nodeId}` +
           (approval.iteration === 0 ? "" : ` --iteration ${approval.iteration}`),
-        `${approval.requestTitle}\n${prettyJson(approval.payload)}\nsha256 ${approval.payloadSha256}`
+        `${approval.requestTitle}\n${payloadText(approval)}\nsha256 ${approval.payloadSha256}`
       )
     ),
     ...section("Input", prettyJson(run.input)),

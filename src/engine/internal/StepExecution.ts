@@ -341,6 +341,8 @@ export class StepExecution<A, I, E, EI, X, R> {
       get signal() {
         return controller.signal
       },
+      record: (type, data, units) =>
+        withNow((now) => active.commit({ units, events: [this.event(type, attempt, now, data)] }, now)),
       heartbeat: Effect.flatMap(Clock.currentTimeMillis, (now) => {
         this.lastBeatMs = now
         if (this.lastWrittenBeatMs >= 0 && now - this.lastWrittenBeatMs < 1_000) return Effect.void

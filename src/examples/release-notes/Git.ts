@@ -110,3 +110,20 @@ export const read = (
     operation,
     ...args
   ])
+
+/** Reads from the work tree of a repository; both places have been checked. */
+export const readTree = (
+  { gitDirectory, path }: { readonly gitDirectory: string; readonly path: string },
+  operation: string,
+  args: ReadonlyArray<string>
+) =>
+  run(operation, [
+    "-c",
+    "core.excludesFile=/dev/null",
+    "-C",
+    path,
+    `--git-dir=${gitDirectory}`,
+    `--work-tree=${path}`,
+    operation,
+    ...args
+  ])

@@ -1,8 +1,9 @@
 import { Path } from "@effect/platform"
 import { Effect, Schema } from "effect"
-import { Approval, Description, Task, Title, Workflow } from "../../workflow/index.ts"
+import { Approval, Description, Sandbox, Task, Title, Workflow } from "../../workflow/index.ts"
 import * as Artifact from "./Artifact.ts"
 import { Changes, fromCommits } from "./ChangeGroups.ts"
+import * as Changelog from "./Changelog.ts"
 import { cut } from "./CommitText.ts"
 import * as NotesWriter from "./NotesWriter.ts"
 import { EmptyRange, GitFailed, RangeTooLarge, RefNotFound, RepositoryRefused } from "./ReleaseNotesError.ts"
@@ -41,6 +42,14 @@ const Input = Schema.Struct({
       Schema.annotations({ title: "To", description: "Tag, branch or hash to be released. Left out: HEAD." })
     ),
     { default: () => "HEAD" }
+  ),
+  changelog: Schema.optionalWith(
+    Schema.Boolean.annotations({
+      title: "Update CHANGELOG.md",
+      description:
+        "Also put the notes into CHANGELOG.md of the repository: made in a sandbox on a copy, applied after a review."
+    }),
+    { default: () => false }
   )
 })
 
@@ -57,7 +66,9 @@ const Published = Schema.Struct({
   path: Schema.String,
   sha256: Schema.String,
   bytes: Schema.Int,
-  counts: Counts
+  counts: Counts,
+  /** What became of CHANGELOG.md; left out when nobody asked for it. `unchanged`: it has the release already. */
+  changelog: Schema.optional(Schema.Literal("updated", "unchanged"))
 })
 
 /** Writes the release notes of a range of a git repository, after somebody has approved their text. */
@@ -65,13 +76,22 @@ export const ReleaseNotes = Workflow.make({
   name: "release-notes",
   payload: Input,
   success: Published,
-  error: Schema.Union(RepositoryRefused, RefNotFound, RangeTooLarge, EmptyRange, GitFailed, Approval.ApprovalDenied),
+  error: Schema.Union(
+    RepositoryRefused,
+    RefNotFound,
+    RangeTooLarge,
+    EmptyRange,
+    GitFailed,
+    Approval.ApprovalDenied,
+    Sandbox.SandboxFailed,
+    Sandbox.ReviewRejected
+  ),
   idempotencyKey: ({ from, repo, to }) => `${repo}#${from}..${to}`
 })
   .annotate(Title, "Release notes")
   .annotate(
     Description,
-    "Collects the commits of a range, drafts notes by rules, asks for approval and writes them to the run's artifacts."
+    "Collects the commits of a range, drafts notes by rules, asks for approval and writes them to the run's artifacts; on demand into CHANGELOG.md too."
   )
 
 const Resolved = Schema.Struct({
@@ -86,10 +106,14 @@ const Commits = Schema.Array(Repository.Commit)
 const CollectError = Schema.Union(RepositoryRefused, RangeTooLarge, EmptyRange, GitFailed)
 const Notes = Schema.Struct({ markdown: Schema.String, sha256: Schema.String })
 const Written = Schema.Struct({ path: Schema.String })
+const Updated = Schema.Struct({ updated: Schema.Boolean })
+/** What git leaves out of a copy by rule; names a place that is not worth copying. */
+const Ignored = Schema.Array(Schema.String)
 
-const resolve = Effect.fnUntraced(function*({ from, repo, to }: typeof Input.Type) {
+const resolve = Effect.fnUntraced(function*({ changelog, from, repo, to }: typeof Input.Type) {
   const path = yield* Path.Path
   const repository = yield* Repository.open(repo)
+  if (changelog) yield* Repository.requireWorkTree(repository)
   const start = from === "" ? null : yield* Repository.resolve(repository, "from", from)
   return {
     path: repository.path,
@@ -112,9 +136,11 @@ const collect = Effect.fnUntraced(function*({ from, path, to }: typeof Resolved.
 
 /**
  *     resolve ── collect ── group ──┬─ draft:… ─┬── compose ── publish (approval) ── write
- *                                   └─ draft:… ─┘
+ *                                   └─ draft:… ─┘                                     │
+ *                                                        changelog:apply ── review ── changelog (sandbox)
  *
- * Repositories are only read. The one effect on the world is the file of `write`, and writing it twice is writing it once.
+ * Effects on the world are the file of `write` and, if it was asked for, CHANGELOG.md of the repository, which a command in
+ * a sandbox produces on a copy and which is applied after a review. Doing either twice is doing it once.
  */
 export const layer = ReleaseNotes.toLayer(Effect.fnUntraced(function*(input, runId) {
   const range = yield* Task.run({
@@ -186,5 +212,25 @@ export const layer = ReleaseNotes.toLayer(Effect.fnUntraced(function*(input, run
     output: Written,
     execute: Effect.map(Artifact.write(target, markdown), (path) => ({ path }))
   })
-  return { path, sha256, bytes: Buffer.byteLength(markdown), counts }
+  const published = { path, sha256, bytes: Buffer.byteLength(markdown), counts }
+  if (!input.changelog) return published
+  const exclude = yield* Task.run({
+    id: "ignored",
+    label: "What git leaves out",
+    output: Ignored,
+    error: ResolveError,
+    execute: Effect.flatMap(Repository.open(range.path), Repository.ignored)
+  })
+  const { updated } = yield* Sandbox.run({
+    id: "changelog",
+    label: "Put the notes into CHANGELOG.md",
+    input: { repository: range.name, to: range.to },
+    stdin: Changelog.sectionOf(range, markdown),
+    command: Changelog.command,
+    output: Updated,
+    files: { from: range.path, exclude },
+    timeout: "1 minute",
+    reviewers: { owner: "release-lead", fallbackOwner: "cto" }
+  })
+  return { ...published, changelog: updated ? "updated" as const : "unchanged" as const }
 }))

@@ -3,7 +3,7 @@ import { Schema } from "effect"
 /** The repository is not one that this workflow may read. */
 export class RepositoryRefused extends Schema.TaggedError<RepositoryRefused>()("RepositoryRefused", {
   repo: Schema.String,
-  reason: Schema.Literal("NotFound", "NotARepository", "OutsideAllowedRoots")
+  reason: Schema.Literal("NotFound", "NotARepository", "OutsideAllowedRoots", "NoWorkTree")
 }) {
   override get message(): string {
     switch (this.reason) {
@@ -11,6 +11,8 @@ export class RepositoryRefused extends Schema.TaggedError<RepositoryRefused>()("
         return `repo: there is no ${this.repo}`
       case "NotARepository":
         return `repo: ${this.repo} is not the top folder of a git repository`
+      case "NoWorkTree":
+        return `repo: ${this.repo} has no files checked out, so there is no CHANGELOG.md to change`
       case "OutsideAllowedRoots":
         return `repo: ${this.repo} is outside of the directories in SMITHERS_REPO_ROOTS`
     }

@@ -92,6 +92,30 @@ export const open = Effect.fnUntraced(function*(repo: string) {
   return { path: directory, gitDirectory: places[0]!, shallow: shallow === "true" } satisfies Repository
 })
 
+/** Fails unless files are checked out at the repository's path. */
+export const requireWorkTree = (repository: Repository): Effect.Effect<void, RepositoryRefused> =>
+  repository.gitDirectory === repository.path
+    ? new RepositoryRefused({ repo: repository.path, reason: "NoWorkTree" })
+    : Effect.void
+
+/** What its rules leave out of the repository: paths relative to its top, a folder as one. */
+export const ignored = (repository: Repository) =>
+  Git.readTree(repository, "ls-files", ["-z", "--others", "--ignored", "--exclude-standard", "--directory"]).pipe(
+    Effect.catchTag(
+      "RangeTooLarge",
+      (error) => new GitFailed({ operation: "ls-files", reason: "Unreadable", detail: error.message })
+    ),
+    Effect.filterOrFail(
+      ({ exitCode }) => exitCode === 0,
+      ({ exitCode, stderr }) =>
+        new GitFailed({ operation: "ls-files", reason: "ExitCode", detail: `${exitCode}: ${line(stderr)}` })
+    ),
+    // With a slash a path names its one place: `/build` is not every build.
+    Effect.map(({ stdout }) =>
+      stdout.split("\0").filter((path) => path !== "").map((path) => `/${path.replace(/\/$/, "")}`)
+    )
+  )
+
 /** The hash of the commit that a tag, a branch, a hash or any other name of git's stands for. */
 export const resolve = Effect.fnUntraced(function*(repository: Repository, field: "from" | "to", ref: string) {
   const notFound = new RefNotFound({ field, ref })

@@ -8,6 +8,7 @@ import { EventRpcs } from "./EventRpcs.ts"
 import { HealthRpcs } from "./HealthRpcs.ts"
 import { NodeRpcs } from "./NodeRpcs.ts"
 import { RunRpcs } from "./RunRpcs.ts"
+import { SandboxRpcs } from "./SandboxRpcs.ts"
 import { TokenRpcs } from "./TokenRpcs.ts"
 import { WorkflowRpcs } from "./WorkflowRpcs.ts"
 
@@ -18,6 +19,7 @@ export const GatewayRpcs = RunRpcs.merge(
   WorkflowRpcs,
   EventRpcs,
   CacheRpcs,
+  SandboxRpcs,
   TokenRpcs,
   HealthRpcs
 )

@@ -26,7 +26,10 @@ const completed = (status: string): Translate => ({ data, runId }) => ({
   payload: { runId, status, ...(data["error"] === undefined ? {} : { error: data["error"] }) }
 })
 
-/** Journal events that have a name on the live wire (`wire-protocol.md` §5.1), and what they say there. */
+/**
+ * Journal events that have a name on the live wire (`wire-protocol.md` §5.1), and what they say there. Those of sandboxes
+ * have none on purpose (§9): they are stored, listed and streamed under their own names.
+ */
 const table: Partial<Record<RunEventType, Translate>> = {
   NodePending: node("node.pending", "pending", iteration),
   NodeStarted: node("node.started", "in-progress"),

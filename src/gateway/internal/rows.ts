@@ -7,8 +7,10 @@ import {
   type Node,
   type Run,
   type RunEvent,
+  type RunId,
   type RunStatus
 } from "../../model/index.ts"
+import type { SandboxStore } from "../../sandbox/index.ts"
 import type {
   ApprovalRow,
   AttemptRow,
@@ -19,6 +21,7 @@ import type {
   RunDetail,
   RunRow,
   RunState,
+  SandboxRow,
   WorkflowRow
 } from "../contract.ts"
 import { jsonText } from "./Json.ts"
@@ -159,6 +162,15 @@ export const toAttemptRow = (attempt: Attempt): AttemptRow => ({
   jjCwd: null,
   cached: attempt.cached,
   metaJson: null
+})
+
+export const toSandboxRow = (row: SandboxStore.SandboxRow, runId: RunId, showsHost: boolean): SandboxRow => ({
+  ...row,
+  runId,
+  policy: {
+    ...row.policy,
+    volumes: row.policy.volumes.map(({ source, target }) => ({ source: showsHost ? source : null, target }))
+  }
 })
 
 const typeOf = (value: unknown): OutputField["type"] => {

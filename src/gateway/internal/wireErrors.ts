@@ -3,17 +3,29 @@ import type { Forbidden, InvalidGrant, TokenNotFound, Unauthorized } from "../..
 import type { DecisionRefused, InvalidInput, NodeNotFound, RunConflict, WorkflowNotFound } from "../../engine/index.ts"
 import type { RunStore } from "../../journal/index.ts"
 import type { PersistenceError } from "../../persistence/index.ts"
+import type {
+  ControlNotEnforced,
+  PolicyInvalid,
+  RuntimeFailed,
+  RuntimeUnavailable,
+  SandboxFailed
+} from "../../sandbox/index.ts"
 import { failure, type FailureCode, type GatewayFailure } from "../contract.ts"
 
 type DomainError =
+  | ControlNotEnforced
   | DecisionRefused
   | Forbidden
   | InvalidGrant
   | InvalidInput
   | NodeNotFound
   | PersistenceError
+  | PolicyInvalid
   | RunConflict
   | RunStore.RunNotFound
+  | RuntimeFailed
+  | RuntimeUnavailable
+  | SandboxFailed
   | TokenNotFound
   | Unauthorized
   | WorkflowNotFound
@@ -32,6 +44,7 @@ const conflictCodes = {
  * that is declared, stays inside and is answered as SERVER_ERROR.
  */
 const table: { readonly [E in DomainError as E["_tag"]]: (error: E) => Wire } = {
+  ControlNotEnforced: ({ control, runtime }) => [["UnsupportedSandbox"], { runtime, control }],
   DecisionRefused: ({ iteration, nodeId, reason, runId, status }) => {
     switch (reason) {
       case "AlreadyDecided":
@@ -49,8 +62,12 @@ const table: { readonly [E in DomainError as E["_tag"]]: (error: E) => Wire } = 
   InvalidInput: () => [["INVALID_INPUT"]],
   NodeNotFound: () => [["NodeNotFound", "NOT_FOUND"]],
   PersistenceError: () => [[]],
+  PolicyInvalid: ({ field }) => [["INVALID_INPUT"], { field }],
   RunConflict: ({ reason }) => [[conflictCodes[reason]]],
   RunNotFound: () => [["RunNotFound", "NOT_FOUND"]],
+  RuntimeFailed: ({ runtime }) => [["UnsupportedSandbox"], { runtime }],
+  RuntimeUnavailable: ({ reason, runtime }) => [["UnsupportedSandbox"], { runtime, reason }],
+  SandboxFailed: () => [[]],
   TokenNotFound: () => [["NOT_FOUND"]],
   Unauthorized: ({ refresh }) => [["UNAUTHORIZED"], refresh === undefined ? {} : { refresh }],
   WorkflowNotFound: () => [["NOT_FOUND"]]

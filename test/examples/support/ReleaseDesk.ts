@@ -8,7 +8,9 @@ import { ReleaseNotes, ReleaseNotesConfig } from "../../../src/examples/index.ts
 import { Journal, RunStore } from "../../../src/journal/index.ts"
 import type { Actor } from "../../../src/model/index.ts"
 import { Persistence, PersistenceConfig } from "../../../src/persistence/index.ts"
+import { Sandbox } from "../../../src/sandbox/index.ts"
 import { SecretGuard } from "../../../src/secrets/index.ts"
+import { sandboxesOf } from "../../support/Sandboxes.ts"
 
 export const releaseLead: Actor = { userId: "rita", tokenId: null, role: "operator", scopes: ["*"] }
 
@@ -32,6 +34,8 @@ export const place = Effect.gen(function*() {
 
 export const usualPath = "/usr/local/bin:/usr/bin:/bin"
 
+const endings: ReadonlySet<string> = new Set(["RunFailed", "RunFinished"])
+
 export interface Setting {
   readonly searchPath?: string
   readonly platform?: Layer.Layer<NodeContext.NodeContext>
@@ -40,6 +44,13 @@ export interface Setting {
 /** The real engine on a home, with `release-notes` loaded. */
 const engineAt = ({ home, root }: Place, { platform = NodeContext.layer, searchPath = usualPath }: Setting) =>
   ReleaseNotes.layer.pipe(
+    Layer.provide(Layer.scoped(
+      Sandbox.Sandbox,
+      Effect.flatMap(
+        Persistence.Persistence,
+        (persistence) => Effect.map(sandboxesOf(persistence), ({ sandbox }) => sandbox)
+      )
+    )),
     Layer.provide(Layer.succeed(ReleaseNotesConfig.ReleaseNotesConfig, { home, roots: [root], searchPath })),
     Layer.provideMerge(Engine.layer),
     Layer.provideMerge(Runner.layer),
@@ -72,9 +83,9 @@ export const openDesk = Effect.fnUntraced(function*(there: Place, setting: Setti
   const launch = (input: unknown, runId: string) =>
     engine.launch({ workflow: "release-notes", input, runId, actor: releaseLead })
 
-  const asked = (runId: string) =>
+  const asked = (runId: string, asking = "publish") =>
     journal.stream(runId, 0).pipe(
-      Stream.filter(({ type }) => type === "ApprovalRequested" || type === "RunFailed"),
+      Stream.filter(({ nodeId, type }) => type === "ApprovalRequested" && nodeId === asking || endings.has(type)),
       Stream.runHead,
       Effect.zipRight(engine.approvals({ runId })),
       Effect.flatMap(([approval]) =>
@@ -88,8 +99,8 @@ export const openDesk = Effect.fnUntraced(function*(there: Place, setting: Setti
       Effect.orDie
     )
 
-  const decide = (runId: string, approved: boolean, note?: string) =>
-    engine.decide({ runId, nodeId: "publish", iteration: 0, approved, actor: releaseLead, note })
+  const decide = (runId: string, approved: boolean, note?: string, nodeId = "publish") =>
+    engine.decide({ runId, nodeId, iteration: 0, approved, actor: releaseLead, note })
 
   return {
     engine,

@@ -8,6 +8,7 @@ import { Gateway, GatewayConfig } from "../../../src/gateway/index.ts"
 import { Journal, RunStore } from "../../../src/journal/index.ts"
 import { type Run, systemActor } from "../../../src/model/index.ts"
 import { Persistence, Write } from "../../../src/persistence/index.ts"
+import { RuntimeUnavailable, Sandbox } from "../../../src/sandbox/index.ts"
 import { SecretGuard } from "../../../src/secrets/index.ts"
 import { Approval, Task, Workflow } from "../../../src/workflow/index.ts"
 
@@ -54,10 +55,32 @@ const access = Access.layer.pipe(
 
 type Config = Partial<GatewayConfig.GatewayConfig["Type"]>
 
-const gatewayOver = <E, R>(engine: Layer.Layer<Engine.Engine, E, R>, config: Config = {}) =>
+/** Sandboxes of which there are none. */
+export const noSandboxes = Layer.succeed(
+  Sandbox.Sandbox,
+  Sandbox.Sandbox.of({
+    execute: () => Effect.die("not in this test"),
+    changeSet: () => Effect.die("not in this test"),
+    apply: () => Effect.die("not in this test"),
+    nodeDiff: () => Effect.succeedNone,
+    runDiff: () => Effect.succeedNone,
+    verify: ({ runtime = "bubblewrap" } = {}) =>
+      new RuntimeUnavailable({ runtime, reason: "Missing", detail: "There is none in this test." }),
+    runtimes: [],
+    list: () => Effect.succeed([]),
+    sweep: Effect.succeed({ folders: 0, blobs: 0, bytes: 0 })
+  })
+)
+
+export const gatewayOver = <E, R, E2, R2>(
+  engine: Layer.Layer<Engine.Engine, E, R>,
+  sandboxes: Layer.Layer<Sandbox.Sandbox, E2, R2>,
+  config: Config = {}
+) =>
   Gateway.layer.pipe(
     Layer.provide(Layer.succeed(GatewayConfig.GatewayConfig, { ...GatewayConfig.defaults, ...config })),
     Layer.provideMerge(Layer.merge(engine, TaskCache.layer)),
+    Layer.provideMerge(sandboxes),
     Layer.provideMerge(Layer.mergeAll(Journal.layer, RunStore.layer, Cache.layer, access)),
     Layer.provideMerge(Audit.layer),
     Layer.provideMerge(Persistence.layerTemp),
@@ -67,7 +90,7 @@ const gatewayOver = <E, R>(engine: Layer.Layer<Engine.Engine, E, R>, config: Con
 
 /** A gateway on any free port, over the real journal and the real access, and the engine of the test. */
 export const gatewayWith = (engine: Partial<Engine.Engine["Type"]> = {}, config: Config = {}) =>
-  gatewayOver(engineOf(engine), config)
+  gatewayOver(engineOf(engine), noSandboxes, config)
 
 const Answer = Schema.Struct({ answer: Schema.Number })
 
@@ -89,7 +112,8 @@ export const realGateway = gatewayOver(
   Layer.mergeAll(Engine.layer, demo).pipe(
     Layer.provideMerge(Runner.layer),
     Layer.provide(Layer.mergeAll(ApprovalStore.layer, TimerStore.layer, EngineConfig.layerDefault))
-  )
+  ),
+  noSandboxes
 )
 
 export const address = Effect.map(Gateway.Gateway, (gateway) => gateway.address)

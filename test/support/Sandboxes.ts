@@ -1,0 +1,50 @@
+import { NodeContext } from "@effect/platform-node"
+import { Context, Effect, Layer, Redacted } from "effect"
+import path from "node:path"
+import { Audit } from "../../src/audit/index.ts"
+import { RunStore } from "../../src/journal/index.ts"
+import { Persistence } from "../../src/persistence/index.ts"
+import {
+  BlobStore,
+  EgressProxy,
+  EgressResolver,
+  Probe,
+  RuntimeConfig,
+  Runtimes,
+  Sandbox,
+  SandboxStore
+} from "../../src/sandbox/index.ts"
+import { MemoryProvider, SecretGuard, SecretProviders, Secrets } from "../../src/secrets/index.ts"
+
+/** The sandboxes of a service on a database, with a secret called `token` in memory. */
+export const sandboxesOf = Effect.fnUntraced(function*(
+  persistence: Persistence.Persistence["Type"],
+  options: { readonly token?: string; readonly environment?: string } = {}
+) {
+  const secrets = Secrets.layer.pipe(
+    Layer.provide(
+      SecretProviders.layer([MemoryProvider.make({ token: Redacted.make(options.token ?? "a-value-for-tests") })])
+    ),
+    Layer.provideMerge(SecretGuard.layer)
+  )
+  const context = yield* Layer.build(
+    Sandbox.layer.pipe(
+      Layer.provideMerge(SandboxStore.layer),
+      Layer.provide(Probe.layer),
+      Layer.provideMerge(Runtimes.layer),
+      Layer.provide(EgressProxy.layer),
+      Layer.provide(EgressResolver.layer),
+      Layer.provideMerge(BlobStore.layer(path.join(persistence.home, "blobs"))),
+      Layer.provide(secrets),
+      Layer.provide(Audit.layer),
+      Layer.provide(RunStore.layer),
+      Layer.provide(Layer.succeed(RuntimeConfig.RuntimeConfig, {
+        ...RuntimeConfig.defaults,
+        environment: options.environment ?? "development"
+      })),
+      Layer.provide(Layer.succeed(Persistence.Persistence, persistence)),
+      Layer.provide(NodeContext.layer)
+    )
+  )
+  return { context, sandbox: Context.get(context, Sandbox.Sandbox) }
+})
