@@ -647,7 +647,12 @@ const make = Effect.gen(function*() {
     const now = yield* Clock.currentTimeMillis
     yield* persistence.write(runs.touchOwned(ownerId, now))
     for (const runId of yield* runs.idsByStatus(["running"])) {
-      if (active.has(runId)) continue
+      const known = active.get(runId)
+      if (known !== undefined) {
+        // A parent's launch of a run that there is already goes away again: the run is taken up then.
+        known.notice()
+        continue
+      }
       // One run that cannot be taken up is no reason to leave the others alone.
       yield* Effect.catchAllCause(resume(runId), (cause) => {
         const missed = Cause.failureOption(cause)
