@@ -16,6 +16,9 @@ const required: Readonly<Record<string, ReadonlyArray<string>>> = {
   submitApproval: ["runId", "nodeId"],
   listEvents: ["runId"],
   "runs.delete": ["runId"],
+  getNodeDiff: ["runId", "nodeId"],
+  getRunDiff: ["runId"],
+  "sandboxes.list": ["runId"],
   "tokens.issue": ["scopes"],
   "tokens.revoke": ["tokenId"]
 }
