@@ -3,9 +3,12 @@ import { ConfigError, Effect, Layer, Option } from "effect"
 import { Access, AccessConfig } from "./access/index.ts"
 import { Audit } from "./audit/index.ts"
 import { Home, ServiceInfo } from "./cli/index.ts"
+import * as Worker from "./cli/Worker.ts"
+import * as WorkerLink from "./cli/WorkerLink.ts"
 import * as WorkflowModules from "./cli/WorkflowModules.ts"
 import * as WorkflowsConfig from "./cli/WorkflowsConfig.ts"
 import { ApprovalStore, Engine, EngineConfig, Runner, Supervisor, TimerStore } from "./engine/index.ts"
+import type { GatewayClient } from "./gateway/client.ts"
 import { Gateway, GatewayConfig } from "./gateway/index.ts"
 import { Journal, RunStore } from "./journal/index.ts"
 import { Persistence, PersistenceConfig } from "./persistence/index.ts"
@@ -14,6 +17,7 @@ import {
   EgressProxy,
   EgressResolver,
   Probe,
+  RemoteWorkers,
   RuntimeConfig,
   Runtimes,
   Sandbox,
@@ -57,12 +61,18 @@ const BlobsLive = Layer.unwrapEffect(
   Effect.map(Persistence.Persistence, ({ home }) => BlobStore.layer(`${home}/blobs`))
 )
 
+/** The runtimes of this machine, and the one that remote workers are. */
+const RuntimesLive = Layer.unwrapEffect(
+  Effect.map(RemoteWorkers.RemoteWorkers, ({ runtime }) => Runtimes.layerWith([runtime]))
+)
+
 const SandboxLive = Sandbox.layer.pipe(
   Layer.provide(SandboxStore.layer),
   Layer.provide(Probe.layer),
-  Layer.provide(Runtimes.layer),
+  Layer.provide(RuntimesLive),
   Layer.provide(EgressProxy.layer),
   Layer.provide(EgressResolver.layer),
+  Layer.provideMerge(RemoteWorkers.layer),
   Layer.provide(BlobsLive),
   Layer.provide(SecretsLive)
 )
@@ -109,3 +119,17 @@ export const App = Info.pipe(
   Layer.provide(Settings),
   Layer.provide(NodeContext.layer)
 )
+
+/** Runs sandboxes of this machine for a service elsewhere: no database, no home, no secrets of its own. */
+export const work = (client: GatewayClient, options: Worker.WorkerOptions) =>
+  Worker.work(options).pipe(
+    Effect.provide(
+      Layer.merge(Probe.layer, Runtimes.layer).pipe(
+        Layer.provide(EgressProxy.layer),
+        Layer.provide(EgressResolver.layer),
+        Layer.provide(RuntimeConfig.layerConfig),
+        Layer.merge(WorkerLink.layer(client)),
+        Layer.provideMerge(NodeContext.layer)
+      )
+    )
+  )

@@ -45,4 +45,16 @@ export {
   RunRpcs
 } from "./contract/RunRpcs.ts"
 export { IssueToken, ListTokens, RevokeToken, RotateToken, TokenRow, TokenRpcs } from "./contract/TokenRpcs.ts"
+export {
+  type Assignment,
+  BeatWorker,
+  CompleteWorker,
+  GetWorkerBlob,
+  LeaseWorker,
+  OutputWorker,
+  ProveWorker,
+  PutWorkerBlob,
+  workerBounds,
+  WorkerRpcs
+} from "./contract/WorkerRpcs.ts"
 export { ListWorkflows, WorkflowRow, WorkflowRpcs } from "./contract/WorkflowRpcs.ts"

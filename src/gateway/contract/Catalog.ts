@@ -8,10 +8,11 @@ import { HealthRpcs } from "./HealthRpcs.ts"
 import { NodeRpcs } from "./NodeRpcs.ts"
 import { RunRpcs } from "./RunRpcs.ts"
 import { TokenRpcs } from "./TokenRpcs.ts"
+import { WorkerRpcs } from "./WorkerRpcs.ts"
 import { WorkflowRpcs } from "./WorkflowRpcs.ts"
 
 /** Every method of the gateway. */
-export const GatewayRpcs = RunRpcs.merge(NodeRpcs, ApprovalRpcs, WorkflowRpcs, EventRpcs, TokenRpcs, HealthRpcs)
+export const GatewayRpcs = RunRpcs.merge(NodeRpcs, ApprovalRpcs, WorkflowRpcs, EventRpcs, TokenRpcs, HealthRpcs, WorkerRpcs)
 
 export type GatewayRpc = RpcGroup.Rpcs<typeof GatewayRpcs>
 

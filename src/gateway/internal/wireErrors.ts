@@ -3,6 +3,7 @@ import type { Forbidden, InvalidGrant, TokenNotFound, Unauthorized } from "../..
 import type { DecisionRefused, InvalidInput, NodeNotFound, RunConflict, WorkflowNotFound } from "../../engine/index.ts"
 import type { RunStore } from "../../journal/index.ts"
 import type { PersistenceError } from "../../persistence/index.ts"
+import type { WorkerRefused } from "../../sandbox/index.ts"
 import { failure, type FailureCode, type GatewayFailure } from "../contract.ts"
 
 type DomainError =
@@ -16,6 +17,7 @@ type DomainError =
   | RunStore.RunNotFound
   | TokenNotFound
   | Unauthorized
+  | WorkerRefused
   | WorkflowNotFound
 
 type Wire = readonly [codes: ReadonlyArray<FailureCode>, details?: Readonly<Record<string, unknown>>]
@@ -53,6 +55,10 @@ const table: { readonly [E in DomainError as E["_tag"]]: (error: E) => Wire } = 
   RunNotFound: () => [["RunNotFound", "NOT_FOUND"]],
   TokenNotFound: () => [["NOT_FOUND"]],
   Unauthorized: ({ refresh }) => [["UNAUTHORIZED"], refresh === undefined ? {} : { refresh }],
+  WorkerRefused: ({ field, reason }) => [
+    [reason === "UnknownJob" ? "NOT_FOUND" : reason === "Busy" ? "RateLimited" : "INVALID_INPUT"],
+    { field, reason }
+  ],
   WorkflowNotFound: () => [["NOT_FOUND"]]
 }
 

@@ -7,6 +7,7 @@ import { Gateway, GatewayConfig } from "../../../src/gateway/index.ts"
 import { Journal, RunStore } from "../../../src/journal/index.ts"
 import { type Run, systemActor } from "../../../src/model/index.ts"
 import { Persistence, Write } from "../../../src/persistence/index.ts"
+import { BlobStore, RemoteWorkers } from "../../../src/sandbox/index.ts"
 import { Approval, Task, Workflow } from "../../../src/workflow/index.ts"
 
 export const adminToken = "admin-token-for-tests"
@@ -50,13 +51,18 @@ const access = Access.layer.pipe(
   ])
 )
 
+const workers = Layer.provide(
+  RemoteWorkers.layer,
+  Layer.unwrapEffect(Effect.map(Persistence.Persistence, ({ home }) => BlobStore.layer(`${home}/blobs`)))
+)
+
 type Config = Partial<GatewayConfig.GatewayConfig["Type"]>
 
 const gatewayOver = <E, R>(engine: Layer.Layer<Engine.Engine, E, R>, config: Config = {}) =>
   Gateway.layer.pipe(
     Layer.provide(Layer.succeed(GatewayConfig.GatewayConfig, { ...GatewayConfig.defaults, ...config })),
     Layer.provideMerge(engine),
-    Layer.provideMerge(Layer.mergeAll(Journal.layer, RunStore.layer, access)),
+    Layer.provideMerge(Layer.mergeAll(Journal.layer, RunStore.layer, access, workers)),
     Layer.provideMerge(Audit.layer),
     Layer.provideMerge(Persistence.layerTemp),
     Layer.provideMerge(NodeContext.layer)
