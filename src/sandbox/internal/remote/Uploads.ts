@@ -20,12 +20,16 @@ const begin = (job: Job, sha256: string, blobs: BlobStore["Type"]): Effect.Effec
           yield* write(piece)
         }
       })
-    ).pipe(Effect.forkIn(job.scope))
+    ).pipe(Effect.interruptible, Effect.forkIn(job.scope))
     return {
       sha256,
       received: 0,
       // What is written no more is not waited for.
-      give: (piece) => Effect.raceFirst(Effect.asVoid(Queue.offer(pieces, piece)), Effect.asVoid(Fiber.await(writing))),
+      give: (piece) =>
+        Effect.raceFirst(
+          Effect.interruptible(Effect.asVoid(Queue.offer(pieces, piece))),
+          Effect.interruptible(Effect.asVoid(Fiber.await(writing)))
+        ),
       stored: Effect.flatMap(Fiber.await(writing), (exit) =>
         Exit.isSuccess(exit) ? Effect.succeed(exit.value) : Effect.fail({ message: "the content could not be stored" })),
       stop: Effect.asVoid(Fiber.interrupt(writing))
