@@ -120,16 +120,18 @@ export const App = Info.pipe(
   Layer.provide(NodeContext.layer)
 )
 
-/** Runs sandboxes of this machine for a service elsewhere: no database, no home, no secrets of its own. */
+/** What a worker is made of: no database, no home, no secrets of its own. */
+const WorkerLive = (client: GatewayClient) =>
+  Layer.merge(Probe.layer, Runtimes.layer).pipe(
+    Layer.provide(EgressProxy.layer),
+    Layer.provide(EgressResolver.layer),
+    Layer.provide(RuntimeConfig.layerConfig),
+    Layer.merge(WorkerLink.layer(client)),
+    Layer.provideMerge(NodeContext.layer)
+  )
+
+/** Runs sandboxes of this machine for a service elsewhere. */
 export const work = (client: GatewayClient, options: Worker.WorkerOptions) =>
-  Worker.work(options).pipe(
-    Effect.provide(
-      Layer.merge(Probe.layer, Runtimes.layer).pipe(
-        Layer.provide(EgressProxy.layer),
-        Layer.provide(EgressResolver.layer),
-        Layer.provide(RuntimeConfig.layerConfig),
-        Layer.merge(WorkerLink.layer(client)),
-        Layer.provideMerge(NodeContext.layer)
-      )
-    )
+  Effect.scoped(
+    Effect.flatMap(Layer.build(WorkerLive(client)), (context) => Effect.provide(Worker.work(options), context))
   )

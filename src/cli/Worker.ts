@@ -3,7 +3,15 @@ import { Deferred, Effect, Schedule } from "effect"
 import { randomUUID } from "node:crypto"
 import type { GatewayError } from "../gateway/client.ts"
 import type { Assignment } from "../gateway/contract.ts"
-import { BlobStore, Probe, RemoteWorkers, RuntimeFailed, SandboxPolicy, SandboxRuntime, Tree } from "../sandbox/index.ts"
+import {
+  BlobStore,
+  Probe,
+  RemoteWorkers,
+  RuntimeFailed,
+  SandboxPolicy,
+  SandboxRuntime,
+  Tree
+} from "../sandbox/index.ts"
 import { WorkerDocument } from "./Documents.ts"
 import { Output } from "./Output.ts"
 import { isAway, type JobLink, WorkerLink } from "./WorkerLink.ts"
@@ -67,8 +75,11 @@ const carryOut = Effect.fnUntraced(function*(
   const place = yield* Effect.mapError(fs.makeTempDirectoryScoped({ prefix: "smithers-worker-" }), unreadable)
   const blobs = yield* Effect.mapError(BlobStore.make(path.join(place, "blobs")), unreadable)
   const call = <A, E>(effect: Effect.Effect<A, E | GatewayError>) =>
-    Effect.catchAll(effect, (error): Effect.Effect<A, RuntimeFailed> =>
-      isGatewayError(error) ? gone(error) : unreadable({ message: String(error) }))
+    Effect.catchAll(
+      effect,
+      (error): Effect.Effect<A, RuntimeFailed> =>
+        isGatewayError(error) ? gone(error) : unreadable({ message: String(error) })
+    )
   const fetch = (sha256: string) =>
     Effect.filterOrFail(
       call(link.fetch(sha256, blobs)),

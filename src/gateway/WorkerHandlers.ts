@@ -56,9 +56,10 @@ export const layer = WorkerRpcs.middleware(Authorized).toLayer(Effect.gen(functi
 
     "worker.blob.put": ({ base64, jobId, last, offset, sha256 }) => {
       const bytes = Buffer.concat(base64)
-      return Effect.flatMap(holder, (token) => putting(workers.put(token, jobId, { sha256, offset, bytes, last }))).pipe(
-        Effect.as({ received: offset + bytes.length })
-      )
+      return Effect.flatMap(holder, (token) => putting(workers.put(token, jobId, { sha256, offset, bytes, last })))
+        .pipe(
+          Effect.as({ received: offset + bytes.length })
+        )
     },
 
     "worker.output": ({ base64, jobId, seq, stream }) => {

@@ -234,7 +234,9 @@ layer(gatewayWith(), { excludeTestServices: true })("what a remote worker may do
       }
       assert.strictEqual((yield* job.call("beat", { jobId })).status, 200)
       yield* Fiber.interruptFork(job.running)
-      yield* Effect.repeat(job.call("beat", { jobId }), { until: ({ frame }) => frame.payload.cancelled })
+      yield* Effect.repeat(job.call("beat", { jobId }), {
+        until: ({ frame }): boolean => frame.payload.cancelled === true
+      })
       yield* job.call("complete", { jobId, end: { reason: "Stopped", control: "", detail: "" } })
     }))
 
@@ -247,8 +249,14 @@ layer(gatewayWith(), { excludeTestServices: true })("what a remote worker may do
         assert.include(answer.text, word)
       }
       refused(yield* job.put("content", hash("another")), "Corrupt")
-      refused(yield* call("blob.put", { jobId, sha256: hash("x"), offset: 5, base64: ["eHg="], last: true }), "must be 0")
-      refused(yield* call("blob.put", { jobId, sha256: "../../etc/passwd", offset: 0, base64: [], last: true }), "sha256")
+      refused(
+        yield* call("blob.put", { jobId, sha256: hash("x"), offset: 5, base64: ["eHg="], last: true }),
+        "must be 0"
+      )
+      refused(
+        yield* call("blob.put", { jobId, sha256: "../../etc/passwd", offset: 0, base64: [], last: true }),
+        "sha256"
+      )
       refused(yield* call("blob.put", { jobId, sha256: hash(""), offset: 0, base64: ["%"], last: true }), "base64")
       refused(yield* call("blob.get", { jobId, sha256: hash("kestrel"), offset: 0 }), "OutOfOrder")
       refused(

@@ -63,10 +63,11 @@ export const workerCommand = <E, R>(work: Work<E, R>) =>
     once: Options.boolean("once").pipe(Options.withDescription("End after the first command."))
   }, (options) =>
     Effect.gen(function*() {
-      const client = yield* Effect.provide(clientOf(options), connection)
+      const context = yield* Layer.build(connection)
+      const client = yield* Effect.provide(clientOf(options), context)
       const run = yield* work
       yield* run(client, options)
-    })).pipe(
+    }).pipe(Effect.scoped)).pipe(
       Command.withDescription("Run sandboxed commands for a service elsewhere, until it is stopped."),
       provideOutput
     )

@@ -12,7 +12,15 @@ import { WorkerRpcs } from "./WorkerRpcs.ts"
 import { WorkflowRpcs } from "./WorkflowRpcs.ts"
 
 /** Every method of the gateway. */
-export const GatewayRpcs = RunRpcs.merge(NodeRpcs, ApprovalRpcs, WorkflowRpcs, EventRpcs, TokenRpcs, HealthRpcs, WorkerRpcs)
+export const GatewayRpcs = RunRpcs.merge(
+  NodeRpcs,
+  ApprovalRpcs,
+  WorkflowRpcs,
+  EventRpcs,
+  TokenRpcs,
+  HealthRpcs,
+  WorkerRpcs
+)
 
 export type GatewayRpc = RpcGroup.Rpcs<typeof GatewayRpcs>
 

@@ -31,7 +31,9 @@ const begin = (job: Job, sha256: string, blobs: BlobStore["Type"]): Effect.Effec
           Effect.interruptible(Effect.asVoid(Fiber.await(writing)))
         ),
       stored: Effect.flatMap(Fiber.await(writing), (exit) =>
-        Exit.isSuccess(exit) ? Effect.succeed(exit.value) : Effect.fail({ message: "the content could not be stored" })),
+        Exit.isSuccess(exit)
+          ? Effect.succeed(exit.value)
+          : Effect.fail({ message: "the content could not be stored" })),
       stop: Effect.asVoid(Fiber.interrupt(writing))
     }
   })

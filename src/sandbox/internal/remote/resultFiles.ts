@@ -12,8 +12,7 @@ const Manifest = Schema.parseJson(Tree.fields.files.pipe(Schema.maxItems(BundleL
 export const encodeManifest = Schema.encode(Manifest)
 export const decodeManifest = Schema.decodeUnknown(Manifest)
 
-const refuse = (reason: WorkerRefused["reason"], bound: string) =>
-  new WorkerRefused({ reason, field: "files", bound })
+const refuse = (reason: WorkerRefused["reason"], bound: string) => new WorkerRefused({ reason, field: "files", bound })
 
 /** The first thing that is wrong about a list of files that a worker has sent. */
 const problemOf = (files: Files, job: Job): WorkerRefused | undefined => {
