@@ -8,7 +8,7 @@ import { ControlNotEnforced, RuntimeFailed } from "./RuntimeError.ts"
 import { hostsOf, type Limits, limitsOf, type SandboxPolicy } from "./SandboxPolicy.ts"
 import type { RunError, Runtime } from "./SandboxRuntime.ts"
 
-export { ControlProof, Proof } from "./Proof.ts"
+export { Proof } from "./Proof.ts"
 
 /**
  * Proof, not hope: runs a program in a sandbox of the very runtime that tries what must not be possible, against targets

@@ -16,7 +16,7 @@ interface Worker {
 }
 
 /** A worker that asks for work. */
-export interface Poller {
+interface Poller {
   readonly worker: string
   readonly holder: string
   readonly refuses: ReadonlySet<string>
