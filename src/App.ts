@@ -5,9 +5,12 @@ import { Audit } from "./audit/index.ts"
 import { Cache, CacheConfig } from "./cache/index.ts"
 import { Home, ServiceInfo } from "./cli/index.ts"
 import * as SecretAudit from "./cli/SecretAudit.ts"
+import * as Worker from "./cli/Worker.ts"
+import * as WorkerLink from "./cli/WorkerLink.ts"
 import * as WorkflowModules from "./cli/WorkflowModules.ts"
 import * as WorkflowsConfig from "./cli/WorkflowsConfig.ts"
 import { ApprovalStore, Engine, EngineConfig, Runner, Supervisor, TaskCache, TimerStore } from "./engine/index.ts"
+import type { GatewayClient } from "./gateway/client.ts"
 import { Gateway, GatewayConfig } from "./gateway/index.ts"
 import { Journal, RunStore } from "./journal/index.ts"
 import { Persistence, PersistenceConfig } from "./persistence/index.ts"
@@ -16,6 +19,7 @@ import {
   EgressProxy,
   EgressResolver,
   Probe,
+  RemoteWorkers,
   RuntimeConfig,
   Runtimes,
   Sandbox,
@@ -71,12 +75,18 @@ const BlobsLive = Layer.unwrapEffect(
   Effect.map(Persistence.Persistence, ({ home }) => BlobStore.layer(`${home}/blobs`))
 )
 
+/** The runtimes of this machine, and the one that remote workers are. */
+const RuntimesLive = Layer.unwrapEffect(
+  Effect.map(RemoteWorkers.RemoteWorkers, ({ runtime }) => Runtimes.layerWith([runtime]))
+)
+
 const SandboxLive = Sandbox.layer.pipe(
   Layer.provide(SandboxStore.layer),
   Layer.provide(Probe.layer),
-  Layer.provide(Runtimes.layer),
+  Layer.provide(RuntimesLive),
   Layer.provide(EgressProxy.layer),
   Layer.provide(EgressResolver.layer),
+  Layer.provideMerge(RemoteWorkers.layer),
   Layer.provide(BlobsLive)
 )
 
@@ -123,3 +133,19 @@ export const App = Info.pipe(
   Layer.provide(Settings),
   Layer.provide(NodeContext.layer)
 )
+
+/** What a worker is made of: no database, no home, no secrets of its own. */
+const WorkerLive = (client: GatewayClient) =>
+  Layer.merge(Probe.layer, Runtimes.layer).pipe(
+    Layer.provide(EgressProxy.layer),
+    Layer.provide(EgressResolver.layer),
+    Layer.provide(RuntimeConfig.layerConfig),
+    Layer.merge(WorkerLink.layer(client)),
+    Layer.provideMerge(NodeContext.layer)
+  )
+
+/** Runs sandboxes of this machine for a service elsewhere. */
+export const work = (client: GatewayClient, options: Worker.WorkerOptions) =>
+  Effect.scoped(
+    Effect.flatMap(Layer.build(WorkerLive(client)), (context) => Effect.provide(Worker.work(options), context))
+  )

@@ -10,6 +10,7 @@ const composition = Effect.promise(() => import("./App.ts"))
 const main = Cli.run(process.argv, {
   app: Effect.map(composition, ({ App }) => App),
   checkConfig: Effect.flatMap(composition, ({ checkSettings }) => checkSettings),
+  work: Effect.map(composition, ({ work }) => work),
   version: "0.1.0"
 })
 

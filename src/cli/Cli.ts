@@ -21,6 +21,7 @@ import {
 } from "./commands/RunsCommands.ts"
 import { sandboxCommand } from "./commands/SandboxCommands.ts"
 import { tokenCommand } from "./commands/TokenCommands.ts"
+import { type Work, workerCommand } from "./commands/WorkerCommand.ts"
 import { workflowsCommand } from "./commands/WorkflowsCommand.ts"
 import { FailureDocument, ServiceDocument } from "./Documents.ts"
 import { explain } from "./Explanation.ts"
@@ -31,11 +32,13 @@ import { plain } from "./Style.ts"
 import { fields } from "./Table.ts"
 
 /** What only the composition root can do; loaded when a command asks for it. */
-interface Composition<E> {
+interface Composition<E, F, R> {
   /** The service. */
   readonly app: Effect.Effect<Layer.Layer<ServiceInfo, E>>
   /** Reads every setting, as starting would. */
   readonly checkConfig: Effect.Effect<void, ConfigError.ConfigError>
+  /** Works for a service elsewhere. */
+  readonly work: Work<F, R>
   readonly version: string
 }
 
@@ -56,7 +59,7 @@ const serviceText = (info: typeof ServiceDocument.Type): string =>
     "Stop it with Ctrl-C or SIGTERM."
   ].join("\n")
 
-const serve = <E>({ app }: Composition<E>) =>
+const serve = <E, F, R>({ app }: Composition<E, F, R>) =>
   Effect.scoped(Effect.gen(function*() {
     const output = yield* Output
     const context = yield* Layer.build(Layer.unwrapEffect(app))
@@ -66,7 +69,7 @@ const serve = <E>({ app }: Composition<E>) =>
     return yield* Effect.never
   }))
 
-const rootCommand = <E>(composition: Composition<E>) => {
+const rootCommand = <E, F, R>(composition: Composition<E, F, R>) => {
   const serveCommand = Command.make("serve", local, () => serve(composition)).pipe(
     Command.withDescription("Run the service until it is stopped. This is what happens without a command, too."),
     provideOutput
@@ -94,6 +97,7 @@ const rootCommand = <E>(composition: Composition<E>) => {
       tokenCommand,
       backupCommand,
       doctorCommand,
+      workerCommand(composition.work),
       configCommand(composition.checkConfig)
     ])
   )
@@ -149,7 +153,7 @@ const helpConsole = Effect.gen(function*() {
 })
 
 /** Runs one command line; answers its exit code, having reported what went wrong. */
-export const run = <E>(argv: ReadonlyArray<string>, composition: Composition<E>) =>
+export const run = <E, F, R>(argv: ReadonlyArray<string>, composition: Composition<E, F, R>) =>
   Effect.gen(function*() {
     const { help, outer } = yield* helpConsole
     const root = rootCommand(composition)
@@ -173,13 +177,13 @@ export const run = <E>(argv: ReadonlyArray<string>, composition: Composition<E>)
     )
   })
 
-/** The exit code of the process: a service that was told to stop did what it should; another command did not finish. */
+/** The exit code of the process: a service or worker that was told to stop did what it should; another command did not finish. */
 export const exitCodeOf = (argv: ReadonlyArray<string>, exit: Exit.Exit<unknown, unknown>): number =>
   Exit.match(exit, {
     onSuccess: (code) => typeof code === "number" ? code : exitCodes.ok,
     onFailure: (cause) => {
       if (!Cause.isInterruptedOnly(cause)) return exitCodes.failed
       const command = argv.slice(2).find((word) => !word.startsWith("-"))
-      return command === undefined || command === "serve" ? exitCodes.ok : exitCodes.interrupted
+      return command === undefined || command === "serve" || command === "worker" ? exitCodes.ok : exitCodes.interrupted
     }
   })

@@ -18,7 +18,7 @@ export interface ConnectionOptions {
   readonly token: Option.Option<Redacted.Redacted>
 }
 
-const parseUrl = (text: string) =>
+export const parseUrl = (text: string) =>
   Effect.mapError(
     Effect.filterOrFail(Effect.try(() => new URL(text)), ({ protocol }) => /^https?:$/.test(protocol)),
     () =>

@@ -113,6 +113,14 @@ export const SecretsDocument = Schema.Struct({
   ))
 })
 
+/** `worker`, a line each: it is ready, has taken a job, the job has ended there, or was not finished. */
+export const WorkerDocument = Schema.Struct({
+  type: Schema.Literal("ready", "taken", "ended", "abandoned"),
+  workerId: Schema.String,
+  jobId: Schema.NullOr(Schema.String),
+  detail: Schema.NullOr(Schema.String)
+})
+
 /** `config`. The value of a secret is `<redacted>`. */
 export const ConfigDocument = Schema.Struct({
   settings: Schema.Array(Schema.Struct({

@@ -24,6 +24,7 @@ import * as RunHandlers from "./RunHandlers.ts"
 import * as SandboxHandlers from "./SandboxHandlers.ts"
 import * as ServiceState from "./ServiceState.ts"
 import * as TokenHandlers from "./TokenHandlers.ts"
+import * as WorkerHandlers from "./WorkerHandlers.ts"
 import * as WorkflowHandlers from "./WorkflowHandlers.ts"
 
 /** The service's face to its clients: HTTP and WebSocket on one port, up as long as the layer lives. */
@@ -106,7 +107,8 @@ const handlers = Layer.mergeAll(
   CacheHandlers.layer,
   SandboxHandlers.layer,
   TokenHandlers.layer,
-  HealthHandlers.layer
+  HealthHandlers.layer,
+  WorkerHandlers.layer
 )
 
 /** Listens as `GatewayConfig` says, from its building until its scope closes. */

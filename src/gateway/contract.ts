@@ -66,4 +66,16 @@ export {
   VerifySandbox
 } from "./contract/SandboxRpcs.ts"
 export { IssueToken, ListTokens, RevokeToken, RotateToken, TokenRow, TokenRpcs } from "./contract/TokenRpcs.ts"
+export {
+  type Assignment,
+  BeatWorker,
+  CompleteWorker,
+  GetWorkerBlob,
+  LeaseWorker,
+  OutputWorker,
+  ProveWorker,
+  PutWorkerBlob,
+  workerBounds,
+  WorkerRpcs
+} from "./contract/WorkerRpcs.ts"
 export { ListWorkflows, WorkflowRow, WorkflowRpcs } from "./contract/WorkflowRpcs.ts"

@@ -16,7 +16,10 @@ export const catalogScopes = [
   "score:read",
   "ticket:read",
   "ticket:write",
-  "observability:read"
+  "observability:read",
+  // Ours: the wire has no remote workers. Nothing implies it but `*` and `admin`; it lets a bearer take commands with the
+  // values of their secrets and answer for them, and nothing else.
+  "sandbox:work"
 ] as const
 
 export const CatalogScope = Schema.Literal(...catalogScopes)

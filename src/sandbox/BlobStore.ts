@@ -36,6 +36,8 @@ export class BlobStore extends Context.Tag("smithers-orchestrator/sandbox/BlobSt
   readonly read: <E, R>(sha256: string, use: Sink<E, R>) => Effect.Effect<void, E | BundleFailed, R>
   /** The whole content, verified; `BlobTooLarge` when it has more than `maxBytes`. */
   readonly get: (sha256: string, maxBytes?: number) => Effect.Effect<Buffer, BundleFailed>
+  /** A part of the content, not verified: whoever puts the parts together compares the hash. Empty beyond the end. */
+  readonly part: (sha256: string, offset: number, length: number) => Effect.Effect<Buffer, BundleFailed>
   readonly has: (sha256: string) => Effect.Effect<boolean, BundleFailed>
   /**
    * Removes blobs that nobody refers to and, like them, unfinished ones when they were written longer than `olderThanMs`
@@ -204,6 +206,11 @@ export const make = Effect.fnUntraced(function*(directory: string) {
       })
       return Buffer.concat(chunks)
     }),
+    part: (sha256, offset, length) =>
+      faults(withBlob(sha256, (found): Effect.Effect<Buffer, BundleFailed | Handle.Errno> =>
+        found === undefined
+          ? new BundleFailed({ reason: "BlobMissing", path: sha256, detail: "it is not stored" })
+          : Handle.readAt(found, offset, length))),
     has: (sha256) => faults(withBlob(sha256, (found) => Effect.succeed(found !== undefined))),
     sweep: Effect.fn("BlobStore.sweep")(function*({ isReferenced, olderThanMs }) {
       const before = (yield* Clock.currentTimeMillis) - olderThanMs

@@ -3,29 +3,12 @@ import { Cache, Clock, Context, Duration, Effect, Equal, Exit, Hash, Layer, Sche
 import { createHash } from "node:crypto"
 import { plantCanaries } from "./internal/runtime/Canaries.ts"
 import { allocationProbe, memoryProbe, probeProgram, processorProbe } from "./internal/runtime/ProbeProgram.ts"
+import type { ControlProof, Proof } from "./Proof.ts"
 import { ControlNotEnforced, RuntimeFailed } from "./RuntimeError.ts"
 import { hostsOf, type Limits, limitsOf, type SandboxPolicy } from "./SandboxPolicy.ts"
 import type { RunError, Runtime } from "./SandboxRuntime.ts"
 
-/** One control: whether it was asked for, whether it holds, and what was seen. */
-export const ControlProof = Schema.Struct({
-  control: Schema.String,
-  /** The confinement itself is always asked for of a runtime that isolates; a limit when the policy names it. */
-  asked: Schema.Boolean,
-  enforced: Schema.Boolean,
-  evidence: Schema.String
-})
-export type ControlProof = typeof ControlProof.Type
-
-/** What a runtime really enforces of a policy, found out from inside. */
-export const Proof = Schema.Struct({
-  runtime: Schema.String,
-  /** SHA-256 of the policy that was probed. */
-  policyHash: Schema.String,
-  provedAtMs: Schema.Int,
-  controls: Schema.Array(ControlProof)
-})
-export type Proof = typeof Proof.Type
+export { Proof } from "./Proof.ts"
 
 /**
  * Proof, not hope: runs a program in a sandbox of the very runtime that tries what must not be possible, against targets
@@ -208,7 +191,7 @@ const make = Effect.gen(function*() {
     RunError
   > =>
     Effect.gen(function*() {
-      const controls = yield* probe(runtime, policy)
+      const controls = yield* runtime.prove?.(policy) ?? probe(runtime, policy)
       const provedAtMs = yield* Clock.currentTimeMillis
       return {
         runtime: runtime.name,

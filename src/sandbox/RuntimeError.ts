@@ -44,7 +44,15 @@ export class RuntimeUnavailable extends Schema.TaggedError<RuntimeUnavailable>()
 /** The sandbox could not be set up, or its workspace could not be taken over; the workspace is as it was. */
 export class RuntimeFailed extends Schema.TaggedError<RuntimeFailed>()("RuntimeFailed", {
   runtime: Schema.String,
-  reason: Schema.Literal("Spawn", "Setup", "WorkspaceUnreadable", "WorkspaceTooLarge", "WorkspaceNotReplaced"),
+  reason: Schema.Literal(
+    "Spawn",
+    "Setup",
+    "WorkspaceUnreadable",
+    "WorkspaceTooLarge",
+    "WorkspaceNotReplaced",
+    /** A worker stopped, or was not heard of any more: whether the command ended is not known. */
+    "WorkerLost"
+  ),
   detail: Schema.String
 }) {
   override get message(): string {

@@ -1,4 +1,5 @@
 import { Context, Effect, Schema } from "effect"
+import type { ControlProof } from "./Proof.ts"
 import { type ControlNotEnforced, type PolicyInvalid, type RuntimeFailed, RuntimeUnavailable } from "./RuntimeError.ts"
 import type { SandboxPolicy } from "./SandboxPolicy.ts"
 
@@ -65,6 +66,11 @@ export interface Runtime {
   readonly check: Effect.Effect<void, RuntimeUnavailable>
   /** Fails when the policy asks for a control that the runtime has no means for. Starts nothing. */
   readonly supports: (policy: SandboxPolicy) => Effect.Effect<void, ControlNotEnforced>
+  /**
+   * What a runtime on another machine found out there with a `Probe` of its own; this machine's has nothing there that
+   * must not be reached. Absent: the probe's program is run in the runtime.
+   */
+  readonly prove?: (policy: SandboxPolicy) => Effect.Effect<ReadonlyArray<ControlProof>, RunError>
   /**
    * Runs a command to its end. When it is interrupted every process of the sandbox is killed, within a second.
    *

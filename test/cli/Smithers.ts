@@ -22,8 +22,9 @@ export const makeHome = Effect.flatMap(
   (fs) => fs.makeTempDirectoryScoped({ prefix: "smithers-cli-" })
 )
 
-const start = (args: ReadonlyArray<string>, env: Env): ChildProcess =>
+const start = (args: ReadonlyArray<string>, env: Env, user?: number): ChildProcess =>
   spawn(process.execPath, [distribution(), ...args], {
+    ...(user === undefined ? {} : { uid: user, gid: user, cwd: "/" }),
     env: { PATH: process.env["PATH"], NODE_NO_WARNINGS: "1", ...env },
     stdio: ["pipe", "pipe", "pipe"]
   })
@@ -45,13 +46,13 @@ export const smithers = (
     return Effect.sync(() => child.kill("SIGKILL"))
   })
 
-/** A command that goes on, and what it has written so far. */
-export const running = (args: ReadonlyArray<string>, env: Env) =>
+/** A command that goes on, and what it has written so far; under another account if one is given. */
+export const running = (args: ReadonlyArray<string>, env: Env, user?: number) =>
   Effect.gen(function*() {
     let stdout = ""
     let stderr = ""
     const child = yield* Effect.acquireRelease(
-      Effect.sync(() => start(args, env)),
+      Effect.sync(() => start(args, env, user)),
       (child) => Effect.sync(() => child.kill("SIGKILL"))
     )
     const ended = new Promise<Ended>((resolve) => {

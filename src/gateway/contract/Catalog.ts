@@ -10,6 +10,7 @@ import { NodeRpcs } from "./NodeRpcs.ts"
 import { RunRpcs } from "./RunRpcs.ts"
 import { SandboxRpcs } from "./SandboxRpcs.ts"
 import { TokenRpcs } from "./TokenRpcs.ts"
+import { WorkerRpcs } from "./WorkerRpcs.ts"
 import { WorkflowRpcs } from "./WorkflowRpcs.ts"
 
 /** Every method of the gateway. */
@@ -21,7 +22,8 @@ export const GatewayRpcs = RunRpcs.merge(
   CacheRpcs,
   SandboxRpcs,
   TokenRpcs,
-  HealthRpcs
+  HealthRpcs,
+  WorkerRpcs
 )
 
 export type GatewayRpc = RpcGroup.Rpcs<typeof GatewayRpcs>

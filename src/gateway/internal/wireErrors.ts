@@ -8,7 +8,8 @@ import type {
   PolicyInvalid,
   RuntimeFailed,
   RuntimeUnavailable,
-  SandboxFailed
+  SandboxFailed,
+  WorkerRefused
 } from "../../sandbox/index.ts"
 import { failure, type FailureCode, type GatewayFailure } from "../contract.ts"
 
@@ -28,6 +29,7 @@ type DomainError =
   | SandboxFailed
   | TokenNotFound
   | Unauthorized
+  | WorkerRefused
   | WorkflowNotFound
 
 type Wire = readonly [codes: ReadonlyArray<FailureCode>, details?: Readonly<Record<string, unknown>>]
@@ -70,6 +72,10 @@ const table: { readonly [E in DomainError as E["_tag"]]: (error: E) => Wire } = 
   SandboxFailed: () => [[]],
   TokenNotFound: () => [["NOT_FOUND"]],
   Unauthorized: ({ refresh }) => [["UNAUTHORIZED"], refresh === undefined ? {} : { refresh }],
+  WorkerRefused: ({ field, reason }) => [
+    [reason === "UnknownJob" ? "NOT_FOUND" : reason === "Busy" ? "RateLimited" : "INVALID_INPUT"],
+    { field, reason }
+  ],
   WorkflowNotFound: () => [["NOT_FOUND"]]
 }
 

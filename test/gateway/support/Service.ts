@@ -8,7 +8,7 @@ import { Gateway, GatewayConfig } from "../../../src/gateway/index.ts"
 import { Journal, RunStore } from "../../../src/journal/index.ts"
 import { type Run, systemActor } from "../../../src/model/index.ts"
 import { Persistence, Write } from "../../../src/persistence/index.ts"
-import { Sandbox } from "../../../src/sandbox/index.ts"
+import { BlobStore, RemoteWorkers, Sandbox } from "../../../src/sandbox/index.ts"
 import { SecretGuard } from "../../../src/secrets/index.ts"
 import { Approval, Task, Workflow } from "../../../src/workflow/index.ts"
 
@@ -53,6 +53,11 @@ const access = Access.layer.pipe(
   ])
 )
 
+const workers = Layer.provide(
+  RemoteWorkers.layer,
+  Layer.unwrapEffect(Effect.map(Persistence.Persistence, ({ home }) => BlobStore.layer(`${home}/blobs`)))
+)
+
 type Config = Partial<GatewayConfig.GatewayConfig["Type"]>
 
 /** Sandboxes of which there are none. */
@@ -81,7 +86,7 @@ export const gatewayOver = <E, R, E2, R2>(
     Layer.provide(Layer.succeed(GatewayConfig.GatewayConfig, { ...GatewayConfig.defaults, ...config })),
     Layer.provideMerge(Layer.merge(engine, TaskCache.layer)),
     Layer.provideMerge(sandboxes),
-    Layer.provideMerge(Layer.mergeAll(Journal.layer, RunStore.layer, Cache.layer, access)),
+    Layer.provideMerge(Layer.mergeAll(Journal.layer, RunStore.layer, Cache.layer, access, workers)),
     Layer.provideMerge(Audit.layer),
     Layer.provideMerge(Persistence.layerTemp),
     Layer.provideMerge(SecretGuard.layer),

@@ -7,7 +7,7 @@ export const Sha256 = Schema.String.pipe(
   Schema.annotations({ identifier: "Sha256" })
 )
 
-const sha256 = (content: string | Uint8Array): string => hash("sha256", content, "hex")
+export const sha256 = (content: string | Uint8Array): string => hash("sha256", content, "hex")
 
 export const newHash = () => createHash("sha256")
 

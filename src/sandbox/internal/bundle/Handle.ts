@@ -171,6 +171,24 @@ export const readChunks = <E, R>(
     () => Effect.fail(refuse("Unreadable", file.path, "must be readable"))
   ))
 
+/** At most `length` bytes of a regular file from a place in it; fewer only where it ends. */
+export const readAt = (file: Held, offset: number, length: number): Effect.Effect<Buffer, Errno> =>
+  Effect.acquireUseRelease(
+    call(file.path, () => fs.openSync(`/proc/self/fd/${file.fd}`, O_RDONLY | O_NONBLOCK | O_NOCTTY)),
+    (fd) =>
+      call(file.path, () => {
+        const buffer = Buffer.allocUnsafe(Math.max(0, Math.min(length, file.stat.size - offset)))
+        let done = 0
+        while (done < buffer.length) {
+          const count = fs.readSync(fd, buffer, done, buffer.length - done, offset + done)
+          if (count === 0) break
+          done += count
+        }
+        return buffer.subarray(0, done)
+      }),
+    close
+  )
+
 /** The whole content of a file whose size has been checked. */
 export const readWhole = (file: Held): Effect.Effect<Buffer, Errno | BundleRefused> =>
   Effect.suspend(() => {

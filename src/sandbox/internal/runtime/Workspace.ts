@@ -1,5 +1,4 @@
 import { FileSystem } from "@effect/platform"
-import type { PlatformError } from "@effect/platform/Error"
 import { type Cause, Effect, Either, type Scope } from "effect"
 import { RuntimeFailed } from "../../RuntimeError.ts"
 import { openDirectory } from "./Descriptor.ts"
@@ -8,22 +7,18 @@ import { copyTree, TooLarge } from "./TreeCopy.ts"
 const maxEntries = 262_144
 
 /**
- * Puts the content of an open directory in the place of a workspace: copied beside it first, then exchanged, so that
- * the workspace is the old one or the new one. Gives what could not be copied.
+ * Puts a new directory in the place of a workspace: filled beside it first, then exchanged, so that the workspace is the
+ * old one or the new one.
  */
-export const replaceWorkspace = (options: {
+export const swapWorkspace = <A, E extends { readonly message: string }, R>(options: {
   readonly runtime: string
   readonly workspace: string
-  readonly from: number
-  readonly maxBytes: number
-}): Effect.Effect<ReadonlyArray<string>, RuntimeFailed, FileSystem.FileSystem | Scope.Scope> =>
+  /** Makes the directory at this path, where nothing is, and fills it. */
+  readonly fill: (path: string) => Effect.Effect<A, E | RuntimeFailed, R | FileSystem.FileSystem | Scope.Scope>
+}): Effect.Effect<A, RuntimeFailed, R | FileSystem.FileSystem | Scope.Scope> =>
   Effect.gen(function*() {
     const fs = yield* FileSystem.FileSystem
-    const { from, maxBytes, runtime, workspace } = options
-    const failed = (cause: TooLarge | Cause.UnknownException | PlatformError) =>
-      cause instanceof TooLarge
-        ? new RuntimeFailed({ runtime, reason: "WorkspaceTooLarge", detail: `The command left ${cause.detail}.` })
-        : new RuntimeFailed({ runtime, reason: "WorkspaceNotReplaced", detail: String(cause.cause ?? cause) })
+    const { fill, runtime, workspace } = options
     const aside = (suffix: string) => {
       const path = `${workspace}.${suffix}`
       const remove = Effect.ignore(fs.remove(path, { recursive: true, force: true }))
@@ -33,10 +28,7 @@ export const replaceWorkspace = (options: {
     const last = yield* aside("last")
     return yield* Effect.gen(function*() {
       const { mode } = yield* fs.stat(workspace)
-      yield* fs.makeDirectory(next)
-      const skipped = yield* Effect.scoped(
-        Effect.flatMap(openDirectory(next), (to) => copyTree(from, to, { maxBytes, maxEntries }))
-      )
+      const filled = yield* fill(next)
       yield* fs.chmod(next, mode & 0o777)
       yield* Effect.uninterruptible(Effect.gen(function*() {
         yield* fs.rename(workspace, last)
@@ -45,6 +37,36 @@ export const replaceWorkspace = (options: {
         yield* fs.rename(last, workspace)
         return yield* moved.left
       }))
-      return skipped
-    }).pipe(Effect.mapError(failed))
+      return filled
+    }).pipe(Effect.mapError((cause) =>
+      cause instanceof RuntimeFailed
+        ? cause
+        : new RuntimeFailed({ runtime, reason: "WorkspaceNotReplaced", detail: cause.message })
+    ))
   })
+
+/** Puts the content of an open directory in the place of a workspace. Gives what could not be copied. */
+export const replaceWorkspace = (options: {
+  readonly runtime: string
+  readonly workspace: string
+  readonly from: number
+  readonly maxBytes: number
+}): Effect.Effect<ReadonlyArray<string>, RuntimeFailed, FileSystem.FileSystem | Scope.Scope> => {
+  const { from, maxBytes, runtime, workspace } = options
+  const failed = (cause: TooLarge | Cause.UnknownException) =>
+    cause instanceof TooLarge
+      ? new RuntimeFailed({ runtime, reason: "WorkspaceTooLarge", detail: `The command left ${cause.detail}.` })
+      : new RuntimeFailed({ runtime, reason: "WorkspaceNotReplaced", detail: String(cause.cause ?? cause) })
+  return swapWorkspace({
+    runtime,
+    workspace,
+    fill: (next) =>
+      Effect.gen(function*() {
+        const fs = yield* FileSystem.FileSystem
+        yield* fs.makeDirectory(next)
+        return yield* Effect.scoped(
+          Effect.flatMap(openDirectory(next), (to) => copyTree(from, to, { maxBytes, maxEntries }))
+        ).pipe(Effect.mapError(failed))
+      })
+  })
+}
