@@ -19,7 +19,7 @@ const good: Evidence = {
   ],
   attempts: [
     { nodeId: "a", attempt: 1, state: "cancelled" },
-    { nodeId: "a", attempt: 2, state: "finished" },
+    // The second one of `a` is told by its node; `b` gave a heartbeat, so its one has a row.
     { nodeId: "b", attempt: 1, state: "finished" }
   ],
   lines: [
@@ -56,7 +56,15 @@ it.effect("every kind of loss and repetition is named", () =>
       [verdict({ events: [...good.events.slice(0, 3), { ...last!, timestampMs: 9 }] }), /event 4 was seen/],
       [verdict({ nodes: [good.nodes[0]!] }, acknowledged), /b was acknowledged and is not any more/],
       [verdict({ nodes: [good.nodes[0]!, { ...good.nodes[1]!, attempt: 3 }] }), /b: attempts 1, 1 and 3 differ/],
-      [verdict({ attempts: good.attempts.slice(0, 2) }), /b has the attempts $/m],
+      [verdict({ attempts: good.attempts.slice(1) }), /a has the attempts $/m],
+      [
+        verdict({ attempts: [good.attempts[0]!, { ...good.attempts[1]!, state: "failed" }] }),
+        /b has the attempts 1 failed$/m
+      ],
+      [
+        verdict({ attempts: [...good.attempts, { ...good.attempts[1]!, attempt: 2 }] }),
+        /b has the attempts 1 finished, 2 finished$/m
+      ],
       [verdict({ status: undefined }), /the launch was acknowledged and the run is not there/],
       [verdict({ status: "paused" }), /the run is paused/],
       [verdict({ problems: ["integrity_check: bad"] }), /integrity_check: bad/],
