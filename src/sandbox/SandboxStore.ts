@@ -28,16 +28,17 @@ export type SandboxRow = typeof SandboxRow.Type
 export type Key = Pick<SandboxRow, "runId" | "sandboxId" | "attempt">
 
 /** Where the change set of a node is. */
-export interface NodeDiff {
-  readonly runId: string
-  readonly nodeId: string
-  readonly iteration: number
+const NodeDiff = Schema.Struct({
+  runId: Schema.String,
+  nodeId: Schema.String,
+  iteration: Schema.Int,
   /** `Change.digest` of the change set. */
-  readonly changeSet: string
+  changeSet: Schema.String,
   /** SHA-256 of its text in the `BlobStore`. */
-  readonly blob: string
-  readonly baseRef: string
-}
+  blob: Schema.String,
+  baseRef: Schema.String
+})
+export type NodeDiff = typeof NodeDiff.Type
 
 const columns = `run_id AS "runId", sandbox_id AS "sandboxId", attempt, runtime, status, policy_json AS policy,
   proof_json AS proof, request_bytes AS "requestBytes", result_bytes AS "resultBytes", patch_count AS "patchCount",
@@ -65,6 +66,8 @@ const encodePolicy = Schema.encodeSync(SandboxRow.fields.policy)
 const encodeProof = Schema.encodeSync(SandboxRow.fields.proof)
 const encodeHashes = Schema.encodeSync(Schema.parseJson(Schema.Array(Schema.String)))
 const decodeRow = Schema.decodeUnknown(SandboxRow)
+const decodeDiffs = Schema.decodeUnknown(Schema.Array(NodeDiff))
+const decodeKeys = Schema.decodeUnknown(Schema.Array(SandboxRow.pick("runId", "sandboxId", "attempt")))
 
 /** Rows of sandboxes and of the change sets they made. */
 export class SandboxStore extends Context.Tag("smithers-orchestrator/sandbox/SandboxStore")<SandboxStore, {
@@ -102,9 +105,11 @@ const make = Effect.gen(function*() {
   yield* persistence.migrate(migrations)
   const where = "WHERE run_id = ? AND sandbox_id = ? AND attempt = ?"
   const of = ({ attempt, runId, sandboxId }: Key) => [runId, sandboxId, attempt]
-  // The columns are those of the types, and NOT NULL says what they say.
   const diffs = (text: string, params: ReadonlyArray<string>) =>
-    Effect.map(persistence.read(text, params), (rows) => rows as unknown as ReadonlyArray<NodeDiff>)
+    Effect.flatMap(
+      persistence.read(text, params),
+      (rows) => PersistenceError.refail("SandboxStore.diffs")(decodeDiffs(rows))
+    )
 
   return SandboxStore.of({
     create: (row) =>
@@ -140,14 +145,13 @@ const make = Effect.gen(function*() {
         ),
         (rows) => PersistenceError.refail("SandboxStore.list")(Effect.forEach(rows, (row) => decodeRow(row)))
       ),
-    open: Effect.map(
+    open: Effect.flatMap(
       persistence.read(
         `SELECT run_id AS "runId", sandbox_id AS "sandboxId", attempt FROM _smithers_sandboxes
           WHERE status IN ('pending', 'shipped')`,
         []
       ),
-      // The columns are those of the type.
-      (rows) => rows as unknown as ReadonlyArray<Key>
+      (rows) => PersistenceError.refail("SandboxStore.open")(decodeKeys(rows))
     ),
     diffsOf: (runId) => diffs(`${selectDiff} WHERE run_id = ? ORDER BY created_at_ms, node_id, iteration`, [runId]),
     isReferenced: (sha256) =>
