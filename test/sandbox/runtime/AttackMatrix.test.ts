@@ -1,6 +1,6 @@
 import { assert, describe, layer } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
-import { execFile } from "node:child_process"
+import { spawn } from "node:child_process"
 import fs from "node:fs"
 import os from "node:os"
 import path from "node:path"
@@ -18,27 +18,30 @@ class TheWorld
   extends Context.Tag("smithers-orchestrator/test/sandbox/runtime/AttackMatrix.test/TheWorld")<TheWorld, World>()
 {}
 
-/** The same attack by a child of this process, confined by nothing. */
+/** The same attack by a child of this process, confined by nothing: it inherits one of our open files as well. */
 const unconfined = (attack: Attack, { ambient, variables }: World) =>
-  Effect.acquireUseRelease(
-    Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "smithers-attack-"))),
-    (cwd) =>
-      Effect.async<string>((resume) => {
-        const leak = fs.openSync("/etc/hostname", "r")
-        const env = { PATH: "/usr/bin:/bin:/usr/sbin", ...(attack.ambient ? ambient : {}) }
-        const child = execFile(
-          "/usr/bin/perl",
-          ["-e", perlOf(attack, variables)],
-          { cwd, env, maxBuffer: 1 << 26 },
-          (_, stdout, stderr) => {
-            fs.closeSync(leak)
-            resume(Effect.succeed(stdout + stderr))
-          }
-        )
-        child.stdin?.end()
-      }),
-    (cwd) => Effect.sync(() => fs.rmSync(cwd, { recursive: true, force: true }))
-  )
+  Effect.gen(function*() {
+    const cwd = yield* Effect.acquireRelease(
+      Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "smithers-attack-"))),
+      (folder) => Effect.sync(() => fs.rmSync(folder, { recursive: true, force: true }))
+    )
+    const leak = yield* Effect.acquireRelease(
+      Effect.sync(() => fs.openSync("/etc/hostname", "r")),
+      (descriptor) => Effect.sync(() => fs.closeSync(descriptor))
+    )
+    return yield* Effect.async<string>((resume) => {
+      const env = { PATH: "/usr/bin:/bin:/usr/sbin", ...(attack.ambient ? ambient : {}) }
+      const child = spawn("/usr/bin/perl", ["-e", perlOf(attack, variables)], {
+        cwd,
+        env,
+        stdio: ["ignore", "pipe", "pipe", leak]
+      })
+      const said: Array<Buffer> = []
+      child.stdout?.on("data", (chunk: Buffer) => said.push(chunk))
+      child.stderr?.on("data", (chunk: Buffer) => said.push(chunk))
+      child.once("close", () => resume(Effect.succeed(Buffer.concat(said).toString())))
+    })
+  }).pipe(Effect.scoped)
 
 describe.skipIf(missing.length > 0 || !root)("within bubblewrap", () => {
   layer(Layer.merge(bubblewrapWith(), Layer.scoped(TheWorld, makeWorld)))((it) => {
