@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os"
 import { defineConfig } from "vitest/config"
 
 export default defineConfig({
@@ -8,6 +9,8 @@ export default defineConfig({
     // Real processes on a busy machine; what a test waits for is a signal, never a time.
     testTimeout: 120_000,
     hookTimeout: 120_000,
-    pool: "forks"
+    pool: "forks",
+    // One more than its default: a test that waits for a process of its own leaves a core to others.
+    poolOptions: { forks: { maxForks: availableParallelism() } }
   }
 })

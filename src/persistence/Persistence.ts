@@ -85,13 +85,17 @@ const make = Effect.gen(function*() {
   if (exists) yield* checkOwnership(file)
   const db = yield* openForWriting(file, config.synchronous)
   const reader = yield* makeReader(file)
-  const writer = yield* makeWriter(db, reader.renew)
+  const written = yield* Effect.makeLatch(true)
+  const writer = yield* makeWriter(db, () => {
+    reader.renew()
+    written.unsafeOpen()
+  })
   const sql = yield* SqliteClient.make({ filename: file, readonly: true, disableWAL: true }).pipe(
     Effect.provideService(Reactivity.Reactivity, reactivity)
   )
   // The driver waits synchronously: the event loop would stand still for the five seconds of its default.
   yield* Effect.mapError(sql.unsafe("PRAGMA busy_timeout = 50"), openRefused(`Cannot read ${file}`))
-  yield* keepWalBounded(db, file)
+  yield* keepWalBounded(db, file, written)
 
   return Persistence.of({
     write: writer.write,

@@ -1,13 +1,13 @@
 import { FileSystem } from "@effect/platform"
 import type { Database } from "better-sqlite3"
-import { Effect, Metric, Schedule } from "effect"
+import { Effect, Metric } from "effect"
 
-/** How often the size of the write-ahead log is looked at, and the size beyond which it is emptied or reported. */
+/** How long after a commit the size of the write-ahead log is looked at, and the size beyond which it is emptied or reported. */
 const checkEvery = "30 seconds"
 const bound = 64 * 1024 * 1024
 
 const walBytes = Metric.gauge("smithers_persistence_wal_bytes", {
-  description: "Size of the write-ahead log's file, looked at every 30 seconds"
+  description: "Size of the write-ahead log's file, looked at every 30 seconds while something is written"
 })
 
 /**
@@ -16,8 +16,10 @@ const walBytes = Metric.gauge("smithers_persistence_wal_bytes", {
  * SQLite itself checkpoints at a commit when the log holds 4,096 pages (16 MiB), but starts the log over only when no
  * reader is in it: under a steady reader the file grows. Beyond the bound it is checkpointed and cut to nothing; when a reader prevents that, a
  * warning is logged at every look, because nothing but ending that reader helps.
+ *
+ * `written` is opened by every commit: where nothing is written and the log is within its bound, nothing wakes up.
  */
-export const keepWalBounded = (db: Database, file: string) =>
+export const keepWalBounded = (db: Database, file: string, written: Effect.Latch) =>
   Effect.gen(function*() {
     const fs = yield* FileSystem.FileSystem
     const measure = Effect.gen(function*() {
@@ -41,7 +43,13 @@ export const keepWalBounded = (db: Database, file: string) =>
           `The write-ahead log holds ${left} bytes (bound ${bound}): a reader of ${file} keeps it from being emptied. ` +
             "Look for a forgotten sqlite3 shell or a long backup."
         )
+        yield* written.open
       }
     })
-    yield* Effect.forkScoped(Effect.repeat(look, Schedule.spaced(checkEvery)))
+    const round = written.await.pipe(
+      Effect.zipRight(Effect.sleep(checkEvery)),
+      Effect.zipRight(written.close),
+      Effect.zipRight(look)
+    )
+    yield* Effect.forkScoped(Effect.forever(round))
   })
