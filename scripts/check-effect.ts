@@ -1,45 +1,72 @@
-import { spawnSync } from "node:child_process"
 import fs from "node:fs"
 import { createRequire } from "node:module"
 import path from "node:path"
 import ts from "typescript"
 import { isExempt } from "./effect-rules.ts"
 import type { Finding } from "./Finding.ts"
-import { sourceFilesUnder } from "./project.ts"
+import { loadOptions, sourceFilesUnder } from "./project.ts"
+
+const loadPlugin = createRequire(import.meta.url)("@effect/language-service/index.js") as ts.server.PluginModuleFactory
 
 /** The diagnostics of the Effect language service and our own rules over `src/` and `test/`. */
 export const checkEffect = (directory: string): ReadonlyArray<Finding> =>
-  [...languageServiceFindings(directory), ...ownFindings(directory)]
-    .filter(({ file, rule }) => /^(src|test)\//.test(file) && !isExempt(file, rule))
+  [...languageServiceFindings(directory), ...ownFindings(directory)].filter(({ file, rule }) => !isExempt(file, rule))
 
-interface Diagnostic {
-  readonly file: string
-  readonly line: number
-  readonly name: string
-  readonly message: string
-}
+const checkedFiles = (directory: string) =>
+  ["src", "test"].flatMap((folder) => sourceFilesUnder(path.join(directory, folder)))
 
+const pluginName = "@effect/language-service"
+
+/**
+ * Its plugin on one language service for all files. Its own command line reads the whole program again for every 50.
+ * TypeScript's own errors are the type check's.
+ */
 const languageServiceFindings = (directory: string): ReadonlyArray<Finding> => {
-  const cli = createRequire(path.join(directory, "package.json")).resolve("@effect/language-service/cli.js")
-  const args = [cli, "diagnostics", "--project", "tsconfig.json", "--format", "json", "--severity", "error,warning"]
-  const { stderr, stdout } = spawnSync(process.execPath, args, {
-    cwd: directory,
-    encoding: "utf8",
-    maxBuffer: 64 * 1024 * 1024
+  const files = checkedFiles(directory)
+  const options = loadOptions(directory)
+  const host: ts.LanguageServiceHost = {
+    fileExists: ts.sys.fileExists,
+    readFile: ts.sys.readFile,
+    readDirectory: ts.sys.readDirectory,
+    directoryExists: ts.sys.directoryExists,
+    getDirectories: ts.sys.getDirectories,
+    getCompilationSettings: () => options,
+    getScriptFileNames: () => [...files],
+    getScriptVersion: () => "",
+    getScriptSnapshot: (file) => {
+      const text = ts.sys.readFile(file)
+      return text === undefined ? undefined : ts.ScriptSnapshot.fromString(text)
+    },
+    getCurrentDirectory: () => directory,
+    getDefaultLibFileName: ts.getDefaultLibFilePath
+  }
+  const plugins = options["plugins"] as ReadonlyArray<{ readonly name: string }> | undefined
+  // There is no server here, so only what the plugin looks at.
+  const service = loadPlugin({ typescript: ts }).create({
+    languageService: ts.createLanguageService(host),
+    languageServiceHost: host,
+    config: { ...plugins?.find(({ name }) => name === pluginName), diagnosticsName: true },
+    project: { log: () => {} }
+  } as unknown as ts.server.PluginCreateInfo)
+  return files.flatMap((fileName) => service.getSemanticDiagnostics(fileName)).flatMap((diagnostic) => {
+    const { category, file, source, start } = diagnostic
+    if (source !== "effect" || file === undefined || start === undefined) return []
+    if (category !== ts.DiagnosticCategory.Error && category !== ts.DiagnosticCategory.Warning) return []
+    const text = ts.flattenDiagnosticMessageText(diagnostic.messageText, " ").replaceAll(/\s*\n\s*/g, " ")
+    const [, message, rule] = /^(.*?)\s*effect\((\w+)\)$/.exec(text) ?? []
+    if (message === undefined || rule === undefined) throw new Error(`a diagnostic without its name: ${text}`)
+    return [{
+      file: path.relative(directory, file.fileName),
+      line: file.getLineAndCharacterOfPosition(start).line + 1,
+      rule,
+      message
+    }]
   })
-  if (!stdout.startsWith("{")) throw new Error(`the language service gave no report: ${stderr}${stdout}`)
-  const { diagnostics } = JSON.parse(stdout) as { readonly diagnostics: ReadonlyArray<Diagnostic> }
-  return diagnostics.map(({ file, line, message, name }) => ({
-    file: path.relative(directory, file),
-    line,
-    rule: name,
-    message: message.replaceAll(/\s*\n\s*/g, " ")
-  }))
 }
 
 /** Our own rules, which need the syntax only. */
 export const ownFindings = (directory: string): ReadonlyArray<Finding> =>
-  ["src", "test"].flatMap((folder) => sourceFilesUnder(path.join(directory, folder))).flatMap((fileName) => {
+  checkedFiles(directory).flatMap((fileName) => {
     const source = ts.createSourceFile(fileName, fs.readFileSync(fileName, "utf8"), ts.ScriptTarget.Latest, true)
     const file = path.relative(directory, fileName)
     const findings: Array<Finding> = unexplainedDirectives(source).map((line) => ({

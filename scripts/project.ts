@@ -11,10 +11,13 @@ export const sourceFilesUnder = (folder: string): ReadonlyArray<string> =>
       .sort()
     : []
 
-/** The files and what they reach, with the compiler options of the directory's tsconfig.json. */
-export const loadProgram = (directory: string, files: ReadonlyArray<string>): ts.Program => {
+/** The compiler options of the directory's tsconfig.json. */
+export const loadOptions = (directory: string): ts.CompilerOptions => {
   const { config, error } = ts.readConfigFile(path.join(directory, "tsconfig.json"), (file) => ts.sys.readFile(file))
   if (error) throw new Error(ts.flattenDiagnosticMessageText(error.messageText, "\n"))
-  const { options } = ts.parseJsonConfigFileContent(config, ts.sys, directory)
-  return ts.createProgram(files, options)
+  return ts.parseJsonConfigFileContent(config, ts.sys, directory).options
 }
+
+/** The files and what they reach, with those options. */
+export const loadProgram = (directory: string, files: ReadonlyArray<string>): ts.Program =>
+  ts.createProgram(files, loadOptions(directory))
