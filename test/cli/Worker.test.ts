@@ -69,7 +69,8 @@ const sleeping = (seconds: string) =>
     const started = yield* Effect.makeLatch()
     const onOutput = (_: SandboxRuntime.OutputChunk) => Effect.asVoid(started.open)
     const run = yield* Effect.forkScoped(
-      Effect.either(runRemote(`echo started; sleep ${seconds} & sleep ${seconds}`, { onOutput }))
+      // The shell itself bears the word, so that it is there before it says so.
+      Effect.either(runRemote(`exec sh -c 'sleep ${seconds} & echo started; wait' ${seconds}`, { onOutput }))
     )
     yield* started.await
     assert.isAbove((yield* processesWith(seconds)).length, 0)
