@@ -91,6 +91,7 @@ const build = () => {
 
 const systemPrograms = [
   { program: "bwrap", aptPackage: "bubblewrap", tests: "sandbox tests" },
+  { program: "perl", aptPackage: "perl", tests: "proofs of a sandbox from inside, and attacks on it" },
   { program: "chromium", aptPackage: "chromium", tests: "console tests in a browser" }
 ]
 
@@ -101,7 +102,7 @@ const installSystemPrograms = () => {
   const names = missing.map(({ aptPackage }) => aptPackage)
   const sudo = process.getuid?.() === 0 ? [] : ci && isOnPath("sudo") ? ["sudo", "-n"] : undefined
   if (isOnPath("apt-get") && sudo !== undefined) {
-    say(`installing ${names.join(" and ")} (apt-get)`)
+    say(`installing ${names.join(", ")} (apt-get)`)
     const apt = (/** @type {ReadonlyArray<string>} */ args) => {
       const [command = "", ...rest] = [...sudo, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", ...args]
       return succeeds(command, rest)

@@ -117,6 +117,7 @@ describe("set-up", () => {
   it("says loudly which tests are skipped where a system program cannot be installed", () => {
     const { said, status } = clone().setup(["--test"])
     assert.include(said, "!! bwrap is missing: sandbox tests WILL BE SKIPPED")
+    assert.include(said, "!! perl is missing: proofs of a sandbox from inside, and attacks on it WILL BE SKIPPED")
     assert.include(said, "!! chromium is missing: console tests in a browser WILL BE SKIPPED")
     assert.strictEqual(status, 0)
   })
@@ -128,13 +129,13 @@ describe("set-up", () => {
   })
 
   it("installs missing system programs after an update of the package lists", () => {
-    const install = `${record}\nfor (const p of ["bwrap", "chromium"]) fs.writeFileSync("bin/" + p, "")`
+    const install = `${record}\nfor (const p of ["bwrap", "perl", "chromium"]) fs.writeFileSync("bin/" + p, "")`
     const sudo = "require('node:child_process').spawnSync(process.argv[3], process.argv.slice(4), { stdio: 'inherit' })"
     const { setup } = clone({ "bin/apt-get": shim(install), "bin/sudo": shim(sudo) })
     const { ran, status } = setup(["--test"], { CI: "true" })
     assert.deepStrictEqual(ran.filter((line) => line.startsWith("apt-get")), [
       "apt-get -qq update",
-      "apt-get -qq install -y --no-install-recommends bubblewrap chromium"
+      "apt-get -qq install -y --no-install-recommends bubblewrap perl chromium"
     ])
     assert.strictEqual(status, 0)
   })
