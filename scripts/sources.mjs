@@ -8,7 +8,8 @@ const inputs = [
   "package-lock.json",
   "tsconfig.json",
   "scripts/tsconfig.build.json",
-  "scripts/build.mjs"
+  "scripts/build.mjs",
+  "scripts/directImports.mjs"
 ]
 
 /** @param {string} root */

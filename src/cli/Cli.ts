@@ -131,8 +131,10 @@ const report = Effect.fnUntraced(function*(failure: CommandFailed, json: boolean
 })
 
 /** An option that no command has is what is wrong, whatever the parser stumbled over first. */
-const unknownOption = (argv: ReadonlyArray<string>, help: string): CommandFailed | undefined => {
-  const option = argv.find((word) => /^--[a-z]/.test(word) && !help.includes(word.replace(/=.*/, "")))
+const unknownOption = (argv: ReadonlyArray<string>, help: () => string): CommandFailed | undefined => {
+  const options = argv.filter((word) => /^--[a-z]/.test(word))
+  const known = options.length === 0 ? "" : help()
+  const option = options.find((word) => !known.includes(word.replace(/=.*/, "")))
   return option === undefined ? undefined : new CommandFailed({
     outcome: "usage",
     code: "USAGE",
@@ -163,7 +165,8 @@ export const run = <E, F, R>(argv: ReadonlyArray<string>, composition: Compositi
       version: composition.version,
       footer: exitCodeHelp
     })
-    const helpText = plain(HelpDoc.toAnsiText(Command.getHelp(root, CliConfig.defaultConfig)))
+    // Laid out when it is needed: it takes longer than the rest of the command line.
+    const helpText = () => plain(HelpDoc.toAnsiText(Command.getHelp(root, CliConfig.defaultConfig)))
     return yield* command(argv).pipe(
       Effect.as(exitCodes.ok),
       Effect.withConsole(help),

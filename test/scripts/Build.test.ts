@@ -4,7 +4,7 @@ import path from "node:path"
 import { assert, describe, it } from "vitest"
 import { fixture } from "./fixture.ts"
 
-const copies = ["scripts/build.mjs", "scripts/sources.mjs", "scripts/tsconfig.build.json"]
+const copies = ["scripts/build.mjs", "scripts/directImports.mjs", "scripts/sources.mjs", "scripts/tsconfig.build.json"]
 
 /** A project with our build scripts, and a way to build it. */
 const project = (files: Readonly<Record<string, string>>) => {
@@ -16,6 +16,8 @@ const project = (files: Readonly<Record<string, string>>) => {
   return {
     build: () => spawnSync(process.execPath, ["scripts/build.mjs"], { cwd: directory, encoding: "utf8" }),
     run: (file: string) => spawnSync(path.join(directory, file), { encoding: "utf8" }).stdout,
+    imports: (file: string) =>
+      [...fs.readFileSync(path.join(directory, file), "utf8").matchAll(/ from "([^"]+)";/g)].map(([, name]) => name),
     write: (file: string, text: string) => fs.writeFileSync(path.join(directory, file), text),
     list: (folder: string) => fs.readdirSync(path.join(directory, folder)).sort()
   }
@@ -35,6 +37,23 @@ describe("build", () => {
     assert.strictEqual(run("dist/main.js"), "built\n")
     assert.deepStrictEqual(list("dist"), [".built-from", "console", "main.d.ts", "main.js", "word.d.ts", "word.js"])
     assert.include(list("dist/console"), "index.html")
+  })
+
+  it("imports the modules it names, not the whole package they are part of", () => {
+    const { build, imports, run } = project({
+      "src/main.ts": "#!/usr/bin/env node\nimport { Option, Option as Maybe, pipe } from \"effect\"\n" +
+        "import { type FileSystem } from \"@effect/platform\"\nexport { Either as Result } from \"effect\"\n" +
+        "export type Files = FileSystem.FileSystem\n" +
+        "console.log(pipe(1, Option.some, Maybe.getOrThrow))\n"
+    })
+    assert.strictEqual(build().status, 0)
+    assert.strictEqual(run("dist/main.js"), "1\n")
+    assert.deepStrictEqual(imports("dist/main.js"), [
+      "effect/Option",
+      "effect/Option",
+      "effect/Function",
+      "effect/Either"
+    ])
   })
 
   it("leaves no file of an earlier build, and keeps the earlier build when the new one fails", () => {
