@@ -1,7 +1,7 @@
 import { FileSystem, Path } from "@effect/platform"
 import { NodeStream } from "@effect/platform-node"
 import { Clock, Effect, Option, Scope } from "effect"
-import { bubblewrapOptions, descriptors, initScript } from "./BubblewrapArguments.ts"
+import { bubblewrapOptions, descriptors, initScript, nodeBinary } from "./BubblewrapArguments.ts"
 import { EgressProxy } from "./EgressProxy.ts"
 import { type Cgroup, makeCgroup } from "./internal/runtime/Cgroup.ts"
 import { checkSpec } from "./internal/runtime/checkSpec.ts"
@@ -14,6 +14,7 @@ import { awaitDeath, descendants, identify, type Identity, kill } from "./intern
 import { makeSkeleton } from "./internal/runtime/Skeleton.ts"
 import { watchUsage } from "./internal/runtime/UsageWatch.ts"
 import { makeUserIds } from "./internal/runtime/UserIds.ts"
+import { placeOwnCode } from "./internal/runtime/OwnCode.ts"
 import { openVolumes } from "./internal/runtime/Volumes.ts"
 import { witness } from "./internal/runtime/Witness.ts"
 import { replaceWorkspace } from "./internal/runtime/Workspace.ts"
@@ -104,7 +105,9 @@ export const make = Effect.gen(function*() {
         ...["--no-new-privs", "--inh-caps=-all", "--bounding-set=-all", "--"]
       ]),
     ...[host.tool("bwrap"), "--args", String(descriptors.options), "--"],
-    ...["/bin/sh", "-c", initScript(spec.policy, networked), "sh", ...spec.command]
+    ...["/bin/sh", "-c", initScript(spec.policy, networked), "sh"],
+    ...(spec.ownCode === undefined ? [] : [nodeBinary]),
+    ...spec.command
   ]
 
   const open = (file: string, opening: typeof openFile) =>
@@ -134,12 +137,14 @@ export const make = Effect.gen(function*() {
         Option.map(settings.cgroupRoot, (root) => makeCgroup(root, spec.policy))
       ).pipe(Effect.map(Option.getOrUndefined))
       const userId = host.userId === 0 ? yield* userIds : host.userId
-      const wayOut = networked
-        ? {
-          socket: (yield* proxy.open(hosts, userId)).socket,
-          node: yield* Effect.mapError(skeleton.node, (cause) => failed("Setup", cause.message))
-        }
+      const egress = networked ? (yield* proxy.open(hosts, userId)).socket : undefined
+      const node = networked || spec.ownCode !== undefined
+        ? yield* Effect.mapError(skeleton.node, (cause) => failed("Setup", cause.message))
         : undefined
+      const ownCode = yield* Effect.mapError(
+        placeOwnCode(spec.ownCode ?? [], userId !== host.userId),
+        ({ message }) => failed("Setup", message)
+      )
       const volumes = yield* openVolumes(spec.policy, settings.volumeRoots)
       const filter = yield* open(pinned ? skeleton.pinnedFilter : skeleton.filter, openFile)
       const [file = "", ...args] = commandLine(spec, host, userId, networked, cgroup)
@@ -152,7 +157,7 @@ export const make = Effect.gen(function*() {
         descriptors: ["pipe", filter, "pipe", "pipe", "pipe", ...volumes],
         covered
       })
-      const options = bubblewrapOptions({ policy: spec.policy, env: spec.env, skeleton, wayOut })
+      const options = bubblewrapOptions({ policy: spec.policy, env: spec.env, skeleton, egress, node, ownCode })
       child.pipe(descriptors.options).end(options.map((option) => `${option}\0`).join(""))
       const control = child.pipe(descriptors.control)
       const standing = Effect.all([
@@ -257,7 +262,7 @@ export const make = Effect.gen(function*() {
     )
   )
 
-  const bubblewrap: Runtime = { name: runtime, isolated: true, check, supports, run }
+  const bubblewrap: Runtime = { name: runtime, isolated: true, runsOwnCode: true, check, supports, run }
   return bubblewrap
 })
 

@@ -149,6 +149,6 @@ export const make = (name: "docker" | "podman") =>
       return outcome
     }, Effect.scoped)
 
-    const runtime: Runtime = { name, isolated: true, check, supports, run }
+    const runtime: Runtime = { name, isolated: true, runsOwnCode: false, check, supports, run }
     return runtime
   })

@@ -55,7 +55,7 @@ export const make = Effect.gen(function*() {
     const limits = limitsOf(spec.policy)
     const mark = `${process.pid}-${++runs}`
     yield* Effect.addFinalizer(() => killMarked(`${markName}=${mark}`))
-    const [file = "", ...args] = spec.command
+    const [file = "", ...args] = spec.ownCode === undefined ? spec.command : [process.execPath, ...spec.command]
     const child = yield* launch({
       runtime,
       file,
@@ -93,6 +93,6 @@ export const make = Effect.gen(function*() {
     return outcome
   }, Effect.scoped)
 
-  const process_: Runtime = { name: runtime, isolated: false, check, supports, run }
+  const process_: Runtime = { name: runtime, isolated: false, runsOwnCode: true, check, supports, run }
   return process_
 })
