@@ -10,8 +10,9 @@ import { openDirectory, openFile } from "./internal/runtime/Descriptor.ts"
 import { awaitText } from "./internal/runtime/Handshake.ts"
 import { findHost, type Host } from "./internal/runtime/Host.ts"
 import { collect } from "./internal/runtime/Output.ts"
+import { forwardPorts } from "./internal/runtime/PortForward.ts"
 import { awaitDeath, descendants, identify, type Identity, kill } from "./internal/runtime/ProcessTree.ts"
-import { makeSkeleton } from "./internal/runtime/Skeleton.ts"
+import { makeSkeleton, type Skeleton } from "./internal/runtime/Skeleton.ts"
 import { watchUsage } from "./internal/runtime/UsageWatch.ts"
 import { makeUserIds } from "./internal/runtime/UserIds.ts"
 import { placeOwnCode } from "./internal/runtime/OwnCode.ts"
@@ -33,7 +34,10 @@ const failed = (reason: RuntimeFailed["reason"], detail: unknown) =>
 
 /** Controls that need something this runtime does not have. */
 const unsupported = (policy: SandboxPolicy, hasCgroup: boolean): readonly [string, string] | undefined => {
-  if (policy.ports.length > 0) return ["ports", "nothing outside can connect to a network namespace without a way in"]
+  // Nobody else may enter a network namespace whose owner is a user namespace that nobody is in any more.
+  if (policy.ports.length > 0 && process.getuid?.() !== 0) {
+    return ["ports", "the way into a network namespace is open to a service that is root only"]
+  }
   if (policy.image !== undefined) return ["image", "the system is that of the host"]
   if (policy.cpuLimit !== undefined && !Number.isInteger(policy.cpuLimit) && !hasCgroup) {
     return ["cpuLimit", "parts of a core need a cgroup (SMITHERS_SANDBOX_CGROUP), without one there are whole cores"]
@@ -98,17 +102,25 @@ export const make = Effect.gen(function*() {
     ...(cgroup !== undefined || spec.policy.cpuLimit === undefined || spec.policy.cpuLimit >= host.cores
       ? []
       : [host.tool("taskset"), "--cpu-list", coresFor(spec.policy.cpuLimit, host.cores, turn++)]),
-    ...(userId === host.userId
-      ? []
-      : [
-        ...[host.tool("setpriv"), `--reuid=${userId}`, `--regid=${userId}`, "--clear-groups"],
-        ...["--no-new-privs", "--inh-caps=-all", "--bounding-set=-all", "--"]
-      ]),
+    ...asUser(host, userId),
     ...[host.tool("bwrap"), "--args", String(descriptors.options), "--"],
     ...["/bin/sh", "-c", initScript(spec.policy, networked), "sh"],
     ...(spec.ownCode === undefined ? [] : [nodeBinary]),
     ...spec.command
   ]
+
+  /** The way in for connections to the ports of a sandbox. */
+  const openPorts = (spec: Spec, host: Host, skeleton: Skeleton, init: Identity, userId: number) =>
+    Effect.flatMap(Effect.mapError(skeleton.node, (cause) => failed("Setup", cause.message)), (node) =>
+      forwardPorts({
+        runtime,
+        ports: spec.policy.ports,
+        enter: [host.tool("nsenter"), `--target=${init.pid}`, "--net", "--", ...asUser(host, userId)],
+        userId,
+        node,
+        program: skeleton.ports,
+        covered
+      }))
 
   const open = (file: string, opening: typeof openFile) =>
     Effect.mapError(opening(file), (cause) => failed("Setup", cause.cause))
@@ -182,6 +194,7 @@ export const make = Effect.gen(function*() {
         Effect.withClock(Clock.make())
       )
       yield* lookAt(init, userId)
+      if (spec.policy.ports.length > 0) yield* openPorts(spec, host, skeleton, init, userId)
       const root = `/proc/${init.pid}/root`
       const workspace = yield* open(`${root}/workspace`, openDirectory)
       const temporary = yield* open(`${root}/tmp`, openDirectory)
@@ -265,6 +278,15 @@ export const make = Effect.gen(function*() {
   const bubblewrap: Runtime = { name: runtime, isolated: true, runsOwnCode: true, check, supports, run }
   return bubblewrap
 })
+
+/** What comes before a program that another user is to run, without any privilege. */
+const asUser = (host: Host, userId: number): ReadonlyArray<string> =>
+  userId === host.userId
+    ? []
+    : [
+      ...[host.tool("setpriv"), `--reuid=${userId}`, `--regid=${userId}`, "--clear-groups"],
+      ...["--no-new-privs", "--inh-caps=-all", "--bounding-set=-all", "--"]
+    ]
 
 /** What a child has said on standard error, its first 4 KiB. */
 const textOf = (child: Child) =>

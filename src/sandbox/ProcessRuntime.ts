@@ -16,7 +16,9 @@ const isolating = ["memoryLimit", "cpuLimit", "pidsLimit", "diskLimit", "fileSiz
 const askedFor = (policy: SandboxPolicy): string | undefined =>
   isolating.find((control) => policy[control] !== undefined) ??
     (typeof policy.allowNetwork === "object" ? "allowNetwork.hosts" : undefined) ??
-    (policy.ports.length > 0 ? "ports" : policy.volumes.length > 0 ? "volumes" : undefined)
+    // What listens there listens on the host.
+    (policy.ports.some(({ host, sandbox }) => host !== sandbox) ? "ports" : undefined) ??
+    (policy.volumes.length > 0 ? "volumes" : undefined)
 
 const supports = (policy: SandboxPolicy): Effect.Effect<void, ControlNotEnforced> => {
   const control = askedFor(policy)

@@ -68,13 +68,13 @@ layer(Layer.provideMerge(served, NodeContext.layer), { timeout: "2 minutes", exc
       assert.deepStrictEqual([run.error, run.output], [null, {
         word: "SECOND",
         file: "first\n",
-        key: "4 chars",
+        key: "12 chars",
         hostFile: false,
         hostPort: false
       }])
       assert.strictEqual(note, "first\nsecond\n")
       const { stdout } = yield* call("events", "r1", "--json")
-      assert.match(stdout, /"type":"SandboxCreated".*"workflow":"inner"/)
+      assert.match(stdout, /"event":"SandboxCreated".*"workflow":"inner"/)
     }))
 
   it.effect("outside of one, the process runtime executes it without isolation", () =>

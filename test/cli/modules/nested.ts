@@ -91,7 +91,7 @@ const outer = Outer.toLayer(Effect.fnUntraced(function*({ files, input, runtime,
     id: "cell",
     ...(runtime !== undefined && { runtime }),
     input,
-    env: { KEY: "four" },
+    env: { KEY: "kestrel-4711" },
     files: { from: files },
     ...(runtime === "docker" && { image: "example" }),
     autoAcceptDiffs: true

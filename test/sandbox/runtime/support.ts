@@ -57,6 +57,7 @@ export const runIn = (runtime: Runtime, script: string | ReadonlyArray<string>, 
     const outcome = yield* runtime.run({
       command: typeof script === "string" ? ["/bin/sh", "-c", script] : script,
       workspace: asked.workspace ?? (yield* fs.makeTempDirectoryScoped()),
+      ownCode: asked.ownCode,
       env: asked.env ?? {},
       stdin: asked.stdin === undefined ? undefined : Buffer.from(asked.stdin),
       policy: yield* parse(asked.policy ?? {}),
