@@ -1,9 +1,10 @@
 import { assert, describe, layer } from "@effect/vitest"
-import { Deferred, Effect, Fiber } from "effect"
+import { Clock, Deferred, Effect, Fiber, Option, Stream } from "effect"
 import fs from "node:fs"
 import { connect, createServer } from "node:net"
 import { networkInterfaces } from "node:os"
-import { bubblewrapWith, run } from "./support.ts"
+import { startChild } from "../../support/Child.ts"
+import { bubblewrapWith, processesWith, run } from "./support.ts"
 
 const missing = !fs.existsSync("/usr/bin/bwrap")
 
@@ -92,6 +93,19 @@ describe.skipIf(missing)("ports of a bubblewrap sandbox", () => {
         assert.strictEqual(yield* ask(port, "hello"), "")
         yield* Fiber.interrupt(fiber)
       }))
+
+    it.scoped("when the service is killed, nothing keeps the way in open", () =>
+      Effect.gen(function*() {
+        const port = yield* freePort
+        const { child, lines } = yield* startChild("test/sandbox/runtime/programs/runForEver.ts", "ports", String(port))
+        assert.deepStrictEqual(yield* Stream.runHead(lines), Option.some("up"))
+        assert.isAbove(processesWith(`\0${port}\0`).length, 0)
+        yield* child.kill("SIGKILL")
+        yield* Effect.async<void>((resume) => void setImmediate(() => resume(Effect.void))).pipe(
+          Effect.repeat({ until: () => processesWith(`\0${port}\0`).length === 0 })
+        )
+        assert.strictEqual(yield* ask(port, "hello"), "")
+      }).pipe(Effect.timeout("20 seconds"), Effect.withClock(Clock.make())))
 
     it.scoped("a port that somebody has already is refused by its field, and nothing runs", () =>
       Effect.gen(function*() {

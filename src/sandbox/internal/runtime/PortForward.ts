@@ -30,21 +30,20 @@ const trials = ports.map(() => createServer((socket) => socket.on("error", () =>
 await Promise.all(ports.flatMap((port, i) => {
   const server = createServer({ allowHalfOpen: true }, (outer) => {
     const inner = connect({ host: "127.0.0.1", port: Number(port), allowHalfOpen: true })
-    inner.on("error", () => outer.destroy())
-    outer.on("error", () => inner.destroy())
-    inner.on("close", () => outer.destroy())
-    outer.on("close", () => inner.destroy())
-    inner.pipe(outer)
-    outer.pipe(inner)
+    for (const [one, other] of [[outer, inner], [inner, outer]]) {
+      one.on("error", () => other.destroy()).once("close", () => one.readableEnded || other.destroy()).pipe(other)
+    }
   })
   server.maxConnections = ${maxConnections}
   return [listening(server, { path: directory + "/" + i }), listening(trials[i], { host: "127.0.0.1", port: Number(port) })]
 }))
 const control = new Socket({ fd: 3 })
+// Without the service there is nobody to work for.
+control.on("close", () => process.exit())
 control.write("r")
 await once(control, "data")
 await Promise.all(trials.map((trial) => new Promise((resolve) => trial.close(resolve))))
-control.end("g")
+control.write("g")
 `
 
 /** Listens on a port of loopback and hands connections to a unix socket, until the scope closes. */
@@ -58,8 +57,8 @@ const listen = (port: number, socket: string, field: string): Effect.Effect<void
           sockets.add(one)
           one.on("error", () => other.destroy()).once("close", () => {
             sockets.delete(one)
-            // Whoever broke off, or has nobody to hear the rest, ends both.
-            if (!one.readableEnded || other.readableEnded) other.destroy()
+            // Who came to an end has said so; the other one may still have to write.
+            if (!one.readableEnded) other.destroy()
           }).pipe(other)
         }
       })
