@@ -1,12 +1,13 @@
-import { type CommandExecutor, FileSystem, Path } from "@effect/platform"
+import { FileSystem, Path } from "@effect/platform"
 import { WorkflowEngine } from "@effect/workflow"
-import { Cause, Context, Effect, Exit, Layer, Option, Predicate, Schema, Scope } from "effect"
+import { Cause, Context, Effect, Exit, Layer, Option, Schema, Scope } from "effect"
 import { createHash } from "node:crypto"
 import { Runner } from "../engine/index.ts"
 import { Persistence } from "../persistence/index.ts"
-import type { Sandbox } from "../sandbox/index.ts"
-import type { Secrets } from "../secrets/index.ts"
+import { Sandbox } from "../sandbox/index.ts"
 import { compileModule } from "./internal/compileModule.ts"
+import { describe, importLayer } from "./internal/ModuleLayer.ts"
+import { insideScript, ownCode } from "./internal/OwnCode.ts"
 import { WorkflowsConfig } from "./WorkflowsConfig.ts"
 
 /** A workflow module could not be used; the service runs without it. */
@@ -32,29 +33,6 @@ export class WorkflowModules extends Context.Tag("smithers-orchestrator/cli/Work
   readonly loaded: ReadonlyArray<LoadedModule>
   readonly failed: ReadonlyArray<ModuleFailed>
 }>() {}
-
-/** What a module's layer may require: the engine it registers with, sandboxes, secrets, and the platform. */
-type ModuleServices =
-  | WorkflowEngine.WorkflowEngine
-  | Sandbox.Sandbox
-  | Secrets.Secrets
-  | CommandExecutor.CommandExecutor
-  | FileSystem.FileSystem
-  | Path.Path
-
-/** What building it fails with is described, whatever it is. */
-type ModuleLayer = Layer.Layer<never, Error, ModuleServices>
-
-const ModuleExports = Schema.Struct({
-  layer: Schema.optional(Schema.Unknown),
-  default: Schema.optional(Schema.Unknown)
-})
-
-const layerOf = (exported: typeof ModuleExports.Type): ModuleLayer | undefined =>
-  [exported.layer, exported.default].find((value): value is ModuleLayer => Layer.isLayer(value))
-
-const describe = (cause: unknown): string =>
-  Predicate.isError(cause) ? `${cause.name}: ${cause.message}` : String(cause)
 
 /** The shipped examples, next to this service's own compiled code. */
 const shipped = Effect.gen(function*() {
@@ -101,38 +79,38 @@ const prepareAuthored = Effect.fnUntraced(function*(file: string) {
   return { revision, target }
 })
 
-/** The engine as a module registers with it: its workflows carry the module's revision. */
-const withRevision = (engine: WorkflowEngine.WorkflowEngine["Type"], revision: string) =>
+/** The engine as a module registers with it: its workflows carry the module's revision and are offered to sandboxes. */
+const registering = (
+  engine: WorkflowEngine.WorkflowEngine["Type"],
+  revision: string,
+  offer: (key: string) => Effect.Effect<void, never, Scope.Scope>
+) =>
   WorkflowEngine.WorkflowEngine.of({
     ...engine,
-    register: (workflow, execute) => engine.register(workflow.annotate(Runner.ModuleRevision, revision), execute)
+    register: (workflow, execute) =>
+      Effect.zipRight(
+        offer(workflow.name),
+        engine.register(workflow.annotate(Runner.ModuleRevision, revision), execute)
+      )
   })
 
 const load = Effect.fnUntraced(function*(file: string, isShipped: boolean) {
-  const path = yield* Path.Path
   const { revision, target } = yield* (isShipped ? prepareShipped(file) : prepareAuthored(file)).pipe(
     Effect.catchTags({
       BadArgument: (cause) => new ModuleFailed({ file, reason: "Compile", detail: cause.message }),
       SystemError: (cause) => new ModuleFailed({ file, reason: "Compile", detail: cause.message })
     })
   )
-  const url = yield* Effect.orDie(path.toFileUrl(target))
-  const exported = yield* Effect.tryPromise({
-    try: () => import(url.href) as Promise<unknown>,
-    catch: (cause) => new ModuleFailed({ file, reason: "Import", detail: describe(cause) })
-  }).pipe(Effect.flatMap((module) => Effect.orDie(Schema.decodeUnknown(ModuleExports)(module))))
-  const layer = layerOf(exported)
-  if (layer === undefined) {
-    return yield* new ModuleFailed({
-      file,
-      reason: "Shape",
-      detail: "it has no export `layer` (or default) that is a Layer, as Workflow.toLayer(…) makes one."
-    })
-  }
+  const layer = yield* Effect.mapError(importLayer(target), (error) => new ModuleFailed({ file, ...error }))
   const scope = yield* Effect.flatMap(Effect.scope, (parent) => Scope.fork(parent, parent.strategy))
   const engine = yield* WorkflowEngine.WorkflowEngine
-  const registering = Layer.succeed(WorkflowEngine.WorkflowEngine, withRevision(engine, revision))
-  yield* Layer.buildWithScope(Layer.provide(layer, registering), scope).pipe(
+  const sandbox = yield* Sandbox.Sandbox
+  const script = yield* insideScript
+  const code = yield* ownCode(isShipped ? [] : [file])
+  const offer = (key: string) =>
+    sandbox.offer(key, { command: [script, target, key], code: isShipped ? code : [...code, target] })
+  const withRevision = Layer.succeed(WorkflowEngine.WorkflowEngine, registering(engine, revision, offer))
+  yield* Layer.buildWithScope(Layer.provide(layer, withRevision), scope).pipe(
     Effect.catchAllCause((cause) =>
       Effect.zipRight(
         Scope.close(scope, Exit.void),

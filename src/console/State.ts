@@ -223,6 +223,8 @@ interface Decision {
   readonly approval: ApprovalRow
   readonly approved: boolean
   readonly note: string
+  /** What else the workflow is told; undefined: nothing. */
+  readonly value?: unknown
 }
 
 /** Names one approval among all. */
@@ -230,7 +232,7 @@ export const approvalId = ({ iteration, nodeId, runId }: NodeKey & { readonly ru
   `${runId}/${nodeId}/${iteration}`
 
 export const decideAtom = Atom.family((_approvalId: string) =>
-  runtime.fn(({ approval, approved, note }: Decision, get) =>
+  runtime.fn(({ approval, approved, note, value }: Decision, get) =>
     Effect.gen(function*() {
       const client = yield* Client.Client
       const live = yield* Live.Live
@@ -241,6 +243,7 @@ export const decideAtom = Atom.family((_approvalId: string) =>
         iteration,
         approved,
         payloadSha256,
+        ...(value === undefined ? {} : { decision: { value } }),
         ...(note.trim() === "" ? {} : { note: note.trim() })
       }
       yield* Effect.ensuring(client.call(SubmitApproval, decision), live.changed(runId))

@@ -1,7 +1,7 @@
 import { FileSystem, Path } from "@effect/platform"
 import { NodeStream } from "@effect/platform-node"
 import { Clock, Effect, Option, Scope } from "effect"
-import { bubblewrapOptions, descriptors, initScript } from "./BubblewrapArguments.ts"
+import { bubblewrapOptions, descriptors, initScript, nodeBinary } from "./BubblewrapArguments.ts"
 import { EgressProxy } from "./EgressProxy.ts"
 import { type Cgroup, makeCgroup } from "./internal/runtime/Cgroup.ts"
 import { checkSpec } from "./internal/runtime/checkSpec.ts"
@@ -10,10 +10,12 @@ import { openDirectory, openFile } from "./internal/runtime/Descriptor.ts"
 import { awaitText } from "./internal/runtime/Handshake.ts"
 import { findHost, type Host } from "./internal/runtime/Host.ts"
 import { collect } from "./internal/runtime/Output.ts"
+import { forwardPorts } from "./internal/runtime/PortForward.ts"
 import { awaitDeath, descendants, identify, type Identity, kill } from "./internal/runtime/ProcessTree.ts"
-import { makeSkeleton } from "./internal/runtime/Skeleton.ts"
+import { makeSkeleton, type Skeleton } from "./internal/runtime/Skeleton.ts"
 import { watchUsage } from "./internal/runtime/UsageWatch.ts"
 import { makeUserIds } from "./internal/runtime/UserIds.ts"
+import { placeOwnCode } from "./internal/runtime/OwnCode.ts"
 import { openVolumes } from "./internal/runtime/Volumes.ts"
 import { witness } from "./internal/runtime/Witness.ts"
 import { replaceWorkspace } from "./internal/runtime/Workspace.ts"
@@ -32,7 +34,10 @@ const failed = (reason: RuntimeFailed["reason"], detail: unknown) =>
 
 /** Controls that need something this runtime does not have. */
 const unsupported = (policy: SandboxPolicy, hasCgroup: boolean): readonly [string, string] | undefined => {
-  if (policy.ports.length > 0) return ["ports", "nothing outside can connect to a network namespace without a way in"]
+  // Nobody else may enter a network namespace whose owner is a user namespace that nobody is in any more.
+  if (policy.ports.length > 0 && process.getuid?.() !== 0) {
+    return ["ports", "the way into a network namespace is open to a service that is root only"]
+  }
   if (policy.image !== undefined) return ["image", "the system is that of the host"]
   if (policy.cpuLimit !== undefined && !Number.isInteger(policy.cpuLimit) && !hasCgroup) {
     return ["cpuLimit", "parts of a core need a cgroup (SMITHERS_SANDBOX_CGROUP), without one there are whole cores"]
@@ -97,15 +102,25 @@ export const make = Effect.gen(function*() {
     ...(cgroup !== undefined || spec.policy.cpuLimit === undefined || spec.policy.cpuLimit >= host.cores
       ? []
       : [host.tool("taskset"), "--cpu-list", coresFor(spec.policy.cpuLimit, host.cores, turn++)]),
-    ...(userId === host.userId
-      ? []
-      : [
-        ...[host.tool("setpriv"), `--reuid=${userId}`, `--regid=${userId}`, "--clear-groups"],
-        ...["--no-new-privs", "--inh-caps=-all", "--bounding-set=-all", "--"]
-      ]),
+    ...asUser(host, userId),
     ...[host.tool("bwrap"), "--args", String(descriptors.options), "--"],
-    ...["/bin/sh", "-c", initScript(spec.policy, networked), "sh", ...spec.command]
+    ...["/bin/sh", "-c", initScript(spec.policy, networked), "sh"],
+    ...(spec.ownCode === undefined ? [] : [nodeBinary]),
+    ...spec.command
   ]
+
+  /** The way in for connections to the ports of a sandbox. */
+  const openPorts = (spec: Spec, host: Host, skeleton: Skeleton, init: Identity, userId: number) =>
+    Effect.flatMap(Effect.mapError(skeleton.node, (cause) => failed("Setup", cause.message)), (node) =>
+      forwardPorts({
+        runtime,
+        ports: spec.policy.ports,
+        enter: [host.tool("nsenter"), `--target=${init.pid}`, "--net", "--", ...asUser(host, userId)],
+        userId,
+        node,
+        program: skeleton.ports,
+        covered
+      }))
 
   const open = (file: string, opening: typeof openFile) =>
     Effect.mapError(opening(file), (cause) => failed("Setup", cause.cause))
@@ -134,12 +149,14 @@ export const make = Effect.gen(function*() {
         Option.map(settings.cgroupRoot, (root) => makeCgroup(root, spec.policy))
       ).pipe(Effect.map(Option.getOrUndefined))
       const userId = host.userId === 0 ? yield* userIds : host.userId
-      const wayOut = networked
-        ? {
-          socket: (yield* proxy.open(hosts, userId)).socket,
-          node: yield* Effect.mapError(skeleton.node, (cause) => failed("Setup", cause.message))
-        }
+      const egress = networked ? (yield* proxy.open(hosts, userId)).socket : undefined
+      const node = networked || spec.ownCode !== undefined
+        ? yield* Effect.mapError(skeleton.node, (cause) => failed("Setup", cause.message))
         : undefined
+      const ownCode = yield* Effect.mapError(
+        placeOwnCode(spec.ownCode ?? [], userId !== host.userId),
+        ({ message }) => failed("Setup", message)
+      )
       const volumes = yield* openVolumes(spec.policy, settings.volumeRoots)
       const filter = yield* open(pinned ? skeleton.pinnedFilter : skeleton.filter, openFile)
       const [file = "", ...args] = commandLine(spec, host, userId, networked, cgroup)
@@ -152,7 +169,7 @@ export const make = Effect.gen(function*() {
         descriptors: ["pipe", filter, "pipe", "pipe", "pipe", ...volumes],
         covered
       })
-      const options = bubblewrapOptions({ policy: spec.policy, env: spec.env, skeleton, wayOut })
+      const options = bubblewrapOptions({ policy: spec.policy, env: spec.env, skeleton, egress, node, ownCode })
       child.pipe(descriptors.options).end(options.map((option) => `${option}\0`).join(""))
       const control = child.pipe(descriptors.control)
       const standing = Effect.all([
@@ -177,6 +194,7 @@ export const make = Effect.gen(function*() {
         Effect.withClock(Clock.make())
       )
       yield* lookAt(init, userId)
+      if (spec.policy.ports.length > 0) yield* openPorts(spec, host, skeleton, init, userId)
       const root = `/proc/${init.pid}/root`
       const workspace = yield* open(`${root}/workspace`, openDirectory)
       const temporary = yield* open(`${root}/tmp`, openDirectory)
@@ -257,9 +275,18 @@ export const make = Effect.gen(function*() {
     )
   )
 
-  const bubblewrap: Runtime = { name: runtime, isolated: true, check, supports, run }
+  const bubblewrap: Runtime = { name: runtime, isolated: true, runsOwnCode: true, check, supports, run }
   return bubblewrap
 })
+
+/** What comes before a program that another user is to run, without any privilege. */
+const asUser = (host: Host, userId: number): ReadonlyArray<string> =>
+  userId === host.userId
+    ? []
+    : [
+      ...[host.tool("setpriv"), `--reuid=${userId}`, `--regid=${userId}`, "--clear-groups"],
+      ...["--no-new-privs", "--inh-caps=-all", "--bounding-set=-all", "--"]
+    ]
 
 /** What a child has said on standard error, its first 4 KiB. */
 const textOf = (child: Child) =>

@@ -1,3 +1,4 @@
+import type { OwnCode } from "./internal/runtime/OwnCode.ts"
 import { relayPort } from "./internal/runtime/Relay.ts"
 import type { Skeleton } from "./internal/runtime/Skeleton.ts"
 import { type Limits, limitsOf, type SandboxPolicy } from "./SandboxPolicy.ts"
@@ -20,7 +21,8 @@ export const descriptors = {
 const sandboxId = "1000"
 
 const proxySocket = "/run/smithers/egress.sock"
-const nodeBinary = "/run/smithers/node"
+/** Where a sandbox finds the node of this service, if it needs one. */
+export const nodeBinary = "/run/smithers/node"
 const relayScript = "/run/smithers/relay.mjs"
 
 /** `/dev/shm` and the like, whatever the policy says. */
@@ -39,20 +41,17 @@ const environmentOf = (networked: boolean): Readonly<Record<string, string>> => 
   }
 }
 
-/** The files that lead out of a sandbox: to the socket of a proxy, by the relay, which node runs. */
-interface WayOut {
-  readonly socket: string
-  readonly node: string
-}
-
 /** All options of bwrap for a policy, in the order in which it obeys them. */
 export const bubblewrapOptions = (options: {
   readonly policy: SandboxPolicy
   readonly env: Readonly<Record<string, string>>
   readonly skeleton: Skeleton
-  readonly wayOut: WayOut | undefined
+  /** The socket of a proxy: the way out, by the relay, which node runs. */
+  readonly egress: string | undefined
+  readonly node: string | undefined
+  readonly ownCode: ReadonlyArray<OwnCode>
 }): ReadonlyArray<string> => {
-  const { env, policy, skeleton, wayOut } = options
+  const { egress, env, node, ownCode, policy, skeleton } = options
   const { diskLimit } = limitsOf(policy)
   const bytes = String(diskLimit)
   const fd = (descriptor: number) => String(descriptor)
@@ -67,16 +66,13 @@ export const bubblewrapOptions = (options: {
     ...["--proc", "/proc", "--dev", "/dev"],
     ...["--size", String(Math.min(diskLimit, maxSharedMemory)), "--tmpfs", "/dev/shm", "--remount-ro", "/dev"],
     ...["--size", bytes, "--tmpfs", "/tmp", "--size", bytes, "--tmpfs", "/workspace"],
-    ...(wayOut === undefined
-      ? []
-      : [
-        ...["--bind", wayOut.socket, proxySocket, "--ro-bind", wayOut.node, nodeBinary],
-        ...["--ro-bind", skeleton.relay, relayScript]
-      ]),
+    ...(egress === undefined ? [] : ["--bind", egress, proxySocket, "--ro-bind", skeleton.relay, relayScript]),
+    ...(node === undefined ? [] : ["--ro-bind", node, nodeBinary]),
     ...policy.volumes.flatMap(({ target }, i) => ["--ro-bind-fd", fd(descriptors.volumes + i), target]),
+    ...ownCode.flatMap(({ source, target }) => ["--ro-bind", source, target]),
     // Its own root is a tmpfs without a bound.
     ...["--remount-ro", "/", "--chdir", "/workspace", "--clearenv"],
-    ...Object.entries({ ...environmentOf(wayOut !== undefined), ...env }).flatMap((
+    ...Object.entries({ ...environmentOf(egress !== undefined), ...env }).flatMap((
       [name, value]
     ) => ["--setenv", name, value])
   ]

@@ -40,6 +40,8 @@ const scaled = (policy: SandboxPolicy): SandboxPolicy => {
     ...policy,
     allowNetwork: hostsOf(policy).length > 0 ? { hosts: ["probe.invalid"] } : false,
     volumes: [],
+    // Of the host; the sandbox itself finds out whether they lead where they should.
+    ports: [],
     ...(policy.memoryLimit === undefined ? {} : { memoryLimit: Math.min(limits.memoryLimit, 64 * mebi) }),
     ...(policy.pidsLimit === undefined ? {} : { pidsLimit: Math.min(limits.pidsLimit, 64) }),
     ...(policy.diskLimit === undefined ? {} : { diskLimit }),

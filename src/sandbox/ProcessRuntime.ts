@@ -16,7 +16,9 @@ const isolating = ["memoryLimit", "cpuLimit", "pidsLimit", "diskLimit", "fileSiz
 const askedFor = (policy: SandboxPolicy): string | undefined =>
   isolating.find((control) => policy[control] !== undefined) ??
     (typeof policy.allowNetwork === "object" ? "allowNetwork.hosts" : undefined) ??
-    (policy.ports.length > 0 ? "ports" : policy.volumes.length > 0 ? "volumes" : undefined)
+    // What listens there listens on the host.
+    (policy.ports.some(({ host, sandbox }) => host !== sandbox) ? "ports" : undefined) ??
+    (policy.volumes.length > 0 ? "volumes" : undefined)
 
 const supports = (policy: SandboxPolicy): Effect.Effect<void, ControlNotEnforced> => {
   const control = askedFor(policy)
@@ -55,7 +57,7 @@ export const make = Effect.gen(function*() {
     const limits = limitsOf(spec.policy)
     const mark = `${process.pid}-${++runs}`
     yield* Effect.addFinalizer(() => killMarked(`${markName}=${mark}`))
-    const [file = "", ...args] = spec.command
+    const [file = "", ...args] = spec.ownCode === undefined ? spec.command : [process.execPath, ...spec.command]
     const child = yield* launch({
       runtime,
       file,
@@ -93,6 +95,6 @@ export const make = Effect.gen(function*() {
     return outcome
   }, Effect.scoped)
 
-  const process_: Runtime = { name: runtime, isolated: false, check, supports, run }
+  const process_: Runtime = { name: runtime, isolated: false, runsOwnCode: true, check, supports, run }
   return process_
 })

@@ -119,6 +119,7 @@ export const makeRuntime = (jobs: Jobs, blobs: BlobStore["Type"], fs: FileSystem
   return {
     name: runtime,
     isolated: true,
+    runsOwnCode: false,
     check,
     supports,
     prove: Effect.fn("RemoteRuntime.prove")(

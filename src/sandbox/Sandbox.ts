@@ -1,5 +1,5 @@
 import { Path } from "@effect/platform"
-import { Clock, Context, Effect, Layer, type Option, Schema } from "effect"
+import { Clock, Context, Effect, Layer, Option, Schema, type Scope } from "effect"
 import { Audit } from "../audit/index.ts"
 import { Persistence, type PersistenceError } from "../persistence/index.ts"
 import { SecretGuard } from "../secrets/index.ts"
@@ -14,10 +14,11 @@ import { makeHousekeeping } from "./internal/Housekeeping.ts"
 import { cleaning, refusalOf } from "./internal/refusalOf.ts"
 import { Probe, type Proof, strictest } from "./Probe.ts"
 import * as Review from "./Review.ts"
+import { RuntimeUnavailable } from "./RuntimeError.ts"
 import { SandboxConfig } from "./SandboxConfig.ts"
 import type { SandboxFailed } from "./SandboxFailed.ts"
 import * as SandboxPolicy from "./SandboxPolicy.ts"
-import { type Executed, sandboxIdOf, type SandboxRequest } from "./SandboxRequest.ts"
+import { type Executed, failed, sandboxIdOf, type SandboxRequest, type WorkflowProgram } from "./SandboxRequest.ts"
 import { type RunError, type RuntimeName, SandboxRuntime } from "./SandboxRuntime.ts"
 import { type SandboxRow, SandboxStore } from "./SandboxStore.ts"
 
@@ -53,7 +54,12 @@ export interface Application {
  * somebody decides; the target then becomes the new state whole, or stays the old one.
  */
 export class Sandbox extends Context.Tag("smithers-orchestrator/sandbox/Sandbox")<Sandbox, {
-  /** Executes a command to its end. May be repeated after a crash: every attempt begins from nothing. */
+  /**
+   * Offers a workflow to sandboxes (`SandboxRequest.workflow`) until the scope closes. Of two with the same key the later
+   * one counts.
+   */
+  readonly offer: (key: string, program: WorkflowProgram) => Effect.Effect<void, never, Scope.Scope>
+  /** Executes a command, or a workflow, to its end. May be repeated after a crash: every attempt begins from nothing. */
   readonly execute: (request: SandboxRequest) => Effect.Effect<Executed, SandboxFailed>
   /** A change set of a run, with its hunks. */
   readonly changeSet: (runId: string, changeSet: string) => Effect.Effect<ChangeSet, SandboxFailed>
@@ -104,7 +110,8 @@ const make = Effect.gen(function*() {
   const audit = yield* Audit.Audit
   const clean = cleaning(yield* SecretGuard.SecretGuard)
   const root = path.join(home, "sandboxes")
-  const execute = yield* makeExecution(root)
+  const offered = new Map<string, WorkflowProgram>()
+  const execute = yield* makeExecution(root, offered)
   const { changeSet, nodeDiff, runDiff } = yield* makeDiffs
   const housekeeping = yield* makeHousekeeping(root)
   const targets = new Map<string, Effect.Semaphore>()
@@ -162,6 +169,17 @@ const make = Effect.gen(function*() {
     }
   )
 
+  const offer: Sandbox["Type"]["offer"] = (key, program) =>
+    Effect.acquireRelease(
+      Effect.sync(() => {
+        offered.set(key, program)
+      }),
+      () =>
+        Effect.sync(() => {
+          if (offered.get(key) === program) offered.delete(key)
+        })
+    )
+
   const verify: Sandbox["Type"]["verify"] = Effect.fn("Sandbox.verify")(
     function*({ image, runtime: name = settings.runtime } = {}) {
       const asked = yield* SandboxPolicy.parse(image === undefined ? {} : { image })
@@ -173,6 +191,7 @@ const make = Effect.gen(function*() {
   )
 
   return Sandbox.of({
+    offer,
     execute,
     changeSet,
     nodeDiff,
@@ -187,3 +206,28 @@ const make = Effect.gen(function*() {
 
 /** Sandboxes under `<home>/sandboxes`; cleans up what a process that died left behind, and keeps house. */
 export const layer = Layer.scoped(Sandbox, make)
+
+const nested = (request: Parameters<typeof sandboxIdOf>[0]) =>
+  failed(sandboxIdOf(request), "Unavailable", "there are no sandboxes within a sandbox")
+
+/** No sandboxes: for what itself runs in one. Every request is refused. */
+export const layerNone = Layer.succeed(
+  Sandbox,
+  Sandbox.of({
+    offer: () => Effect.void,
+    execute: nested,
+    changeSet: (_, changeSet) => failed(changeSet, "Unknown", "there are no sandboxes within a sandbox"),
+    nodeDiff: () => Effect.succeed(Option.none()),
+    runDiff: () => Effect.succeed(Option.none()),
+    apply: nested,
+    verify: () =>
+      new RuntimeUnavailable({
+        runtime: "none",
+        reason: "Unknown",
+        detail: "There are no sandboxes within a sandbox."
+      }),
+    runtimes: [],
+    list: () => Effect.succeed([]),
+    sweep: Effect.succeed({ folders: 0, blobs: 0, bytes: 0 })
+  })
+)

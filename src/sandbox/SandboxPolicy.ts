@@ -126,6 +126,10 @@ export const SandboxPolicy = Schema.Struct({
   timeout: Schema.optional(milliseconds),
   /** Standard output and error together, 0 to 1 GiB. Everything is killed at the first byte beyond. */
   maxOutputBytes: Schema.optional(bytes(0, gibi)),
+  /**
+   * Ports of `127.0.0.1` on the host that lead to ports of `127.0.0.1` in the sandbox while it runs; 64 connections to
+   * each at once. Whoever may use loopback may use them.
+   */
   ports: Schema.optionalWith(list(Port), { default: () => [] }),
   volumes: Schema.optionalWith(list(Volume), { default: () => [] }),
   /** Of a container engine. */

@@ -14,6 +14,17 @@ export interface Files {
   readonly exclude?: ReadonlyArray<string> | undefined
 }
 
+/** How the node of this service executes a workflow within a sandbox. */
+export interface WorkflowProgram {
+  /**
+   * A script and its arguments. It finds the input in the file of `SMITHERS_SANDBOX_REQUEST_PATH`, and writes what became
+   * of the workflow to that of `SMITHERS_SANDBOX_RESULT_PATH`.
+   */
+  readonly command: ReadonlyArray<string>
+  /** Absolute paths of what it is made of; the sandbox can read them. */
+  readonly code: ReadonlyArray<string>
+}
+
 /** What is executed, and how it is confined. */
 export interface SandboxRequest {
   readonly runId: string
@@ -24,7 +35,10 @@ export interface SandboxRequest {
   readonly attempt: number
   /** The configured one unless given. */
   readonly runtime?: RuntimeName | undefined
-  readonly command: ReadonlyArray<string>
+  /** Program and arguments; this or `workflow`. */
+  readonly command?: ReadonlyArray<string> | undefined
+  /** Key of a workflow that was offered, executed there by an engine of its own. */
+  readonly workflow?: string | undefined
   /** Handed over as JSON in the file that `SMITHERS_SANDBOX_REQUEST_PATH` names. */
   readonly input: unknown
   /** What the command reads from its standard input; at most 16 MiB. */

@@ -16,6 +16,12 @@ export interface OutputChunk {
 export interface Spec {
   /** Program and arguments, 1 to 1,024 of together 128 KiB. Visible to other processes of the host: no place for a secret. */
   readonly command: ReadonlyArray<string>
+  /**
+   * Given: the command is a script and its arguments for the node that this service runs on, and these files and
+   * directories of the host, the code it is made of, are there, at the same places and readable only. At most 64
+   * absolute paths. Only for a runtime that `runsOwnCode`.
+   */
+  readonly ownCode?: ReadonlyArray<string> | undefined
   /** Absolute path of a directory; the sandbox has it as `/workspace`, its working directory. */
   readonly workspace: string
   /** All that the command finds in its environment besides `PATH`, `HOME` and what the proxy needs. At most 256 KiB. */
@@ -62,6 +68,8 @@ export interface Runtime {
   readonly name: RuntimeName
   /** False: the command can do whatever this service can. */
   readonly isolated: boolean
+  /** Whether it can be given this service's own node and code (`Spec.ownCode`). */
+  readonly runsOwnCode: boolean
   /** Succeeds when it works here; else says what is missing. Starts a real sandbox to find out. */
   readonly check: Effect.Effect<void, RuntimeUnavailable>
   /** Fails when the policy asks for a control that the runtime has no means for. Starts nothing. */

@@ -20,16 +20,32 @@ export { ReviewRejected, SandboxFailed } from "../sandbox/index.ts"
 export const Service = Sandbox.Sandbox
 export type Service = Sandbox.Sandbox
 
-export interface Options<A, I> extends SandboxPolicy.Input {
+/** What is executed: a command, or a workflow. */
+type Work =
+  | {
+    /** Program and arguments. */
+    readonly command: ReadonlyArray<string>
+    readonly workflow?: never
+  }
+  | {
+    readonly command?: never
+    /**
+     * A workflow of this service, or its key. It is executed within the sandbox by an engine of its own, from the
+     * beginning each time, with `input` as its payload; its result, as JSON, is what `output` decodes. It works in the
+     * copy of the files. Nobody can answer it: an approval, a signal or a sandbox of its own fails it. Its secrets are the
+     * variables of `env` and `secrets`, as `env:NAME`. Needs bubblewrap (or the process runtime) and some 256 MiB.
+     */
+    readonly workflow: string | { readonly name: string }
+  }
+
+interface CommonOptions<A, I> extends SandboxPolicy.Input {
   /** Identity within the run, as of a task. The review is the node `<id>:review`, the application `<id>:apply`. */
   readonly id: string
   readonly label?: string
   /** The configured runtime unless given. */
   readonly runtime?: SandboxRequest["runtime"]
-  /** Handed to the command as JSON; nothing secret. */
+  /** Handed to the command, or the workflow, as JSON; nothing secret. */
   readonly input: unknown
-  /** Program and arguments. */
-  readonly command: ReadonlyArray<string>
   /** What the command reads from its standard input; at most 16 MiB. */
   readonly stdin?: string
   /** What the command hands over: `outputs` of its result file, or the last line of its output as JSON. */
@@ -47,6 +63,8 @@ export interface Options<A, I> extends SandboxPolicy.Input {
   readonly reviewers?: Pick<Approval.Request, "owner" | "fallbackOwner" | "allowedScopes" | "allowedUsers">
   readonly retry?: Task.Options<unknown, unknown, never, never, SandboxFailed, never>["retry"]
 }
+
+export type Options<A, I> = CommonOptions<A, I> & Work
 
 /** What a reviewer answers with in `value`; without `accept`, the answer is about all of it. */
 const Selection = Schema.Struct({
@@ -100,6 +118,7 @@ const policyOf = <A, I>(options: Options<A, I>): SandboxPolicy.Input => {
     runtime: _12,
     secrets: _13,
     stdin: _14,
+    workflow: _15,
     ...policy
   } = options
   return policy
@@ -109,7 +128,7 @@ const policyOf = <A, I>(options: Options<A, I>): SandboxPolicy.Input => {
 const reviewer = (decidedBy: string): Actor => ({ userId: decidedBy, tokenId: null, role: "reviewer", scopes: [] })
 
 /**
- * Executes a command that nobody trusts on a copy of some files, and brings what it changed back after a review.
+ * Executes a command, or a workflow, that nobody trusts on a copy of some files, and brings what it changed back after a review.
  *
  * Three durable steps: the command (at least once), the review (parked, however long), the application (all or nothing;
  * repeating it is doing it once). The review is an approval of the very change set, by its hash: approving accepts all of
@@ -136,6 +155,7 @@ export const run = <A, I>(
           attempt,
           runtime: options.runtime,
           command: options.command,
+          workflow: typeof options.workflow === "object" ? options.workflow.name : options.workflow,
           input: options.input,
           stdin: options.stdin,
           policy: policyOf(options),

@@ -1,3 +1,5 @@
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { type Page } from "playwright-core"
 import { afterAll, afterEach, assert, beforeAll, beforeEach, describe, it } from "vitest"
 import * as Browser from "./support/Browser.ts"
@@ -88,6 +90,22 @@ describe.skipIf(Browser.missing !== undefined)("the console, on the real service
     await page.getByText("This approval no longer waits").waitFor()
     await page.getByRole("link", { name: "Go to its run" }).click()
     await page.getByRole("region", { name: "greeting", exact: true }).getByText("ApprovalDenied").waitFor()
+  })
+
+  it("reviews the changes of a sandbox, and only what was accepted is there afterwards", async () => {
+    const files = join(service.home, "edited")
+    mkdirSync(files)
+    for (const name of ["one.txt", "two.txt"]) writeFileSync(join(files, name), "first\n")
+    await open("/launch/edit")
+    await page.getByRole("textbox", { name: "files" }).fill(files)
+    await page.getByRole("button", { name: "Launch" }).click()
+    const review = page.getByRole("region", { name: "Apply the changes of edit?" })
+    await review.getByRole("region", { name: "Diff, hunk 1 of two.txt" }).getByText("+changed").waitFor()
+    await review.getByRole("checkbox", { name: "Accept one.txt" }).uncheck()
+    await review.getByRole("button", { name: "Approve" }).click()
+    await events(page).getByText("Run finished").waitFor()
+    const [one, two] = ["one.txt", "two.txt"].map((name) => readFileSync(join(files, name), "utf8"))
+    assert.deepStrictEqual([one, two], ["first\n", "first\nchanged\n"])
   })
 
   it("says why a step failed", async () => {

@@ -178,6 +178,104 @@ describe.skipIf(Browser.missing !== undefined)("the console, on a gateway made o
     gateway.token = token
   })
 
+  describe("a review of the changes of a sandbox", () => {
+    const file = (path: string, more: object = {}) => ({
+      path,
+      operation: "modify",
+      from: null,
+      content: "text",
+      added: 1,
+      removed: 1,
+      hunks: 1,
+      base: "a".repeat(64),
+      produced: "b".repeat(64),
+      diff: `diff --git a/${path} b/${path}\n--- a/${path}\n+++ b/${path}\n@@ -1 +1 @@\n-old\n+new\n`,
+      ...more
+    })
+    const long = file("src/long.ts", {
+      hunks: 2,
+      diff:
+        "--- a/src/long.ts\n+++ b/src/long.ts\n@@ -1,2 +1,2 @@\n line 1\n-line 2\n+LINE 2\n@@ -8,2 +8,2 @@ end\n line 8\n-line 9\n+LINE 9\u202e\n"
+    })
+    const binary = file("logo.png", { operation: "add", content: "binary", hunks: 0, base: null, diff: "" })
+    const review = (files: ReadonlyArray<object>) => ({ changeSet: "c", baseRef: "r", target: "/repo", files })
+
+    const reviewing = async (files: ReadonlyArray<object>) => {
+      const run = gateway.addRun("release-notes", {})
+      gateway.park(run, review(files))
+      await open(`/approvals/${run.runId}/ship/0`)
+      await page.getByRole("list", { name: "Changed files" }).waitFor()
+      return run
+    }
+    const box = (name: string) => page.getByRole("checkbox", { name: `Accept ${name}`, exact: true })
+    const decided = async () => {
+      await page.getByText("This approval no longer waits").waitFor()
+      return gateway.decisions.at(-1)!
+    }
+
+    it("shows each file with its hunks, and writes out characters that would deceive", async () => {
+      await reviewing([file("a.txt"), long, binary])
+      await page.getByText("/repo").waitFor()
+      await page.getByRole("region", { name: "Diff, hunk 2 of src/long.ts" }).getByText("+LINE 9\\u{202e}").waitFor()
+      await page.getByText(`after: ${"b".repeat(64)}`).waitFor()
+      await page.getByText("3 of 3 files accepted; 0 rejected").waitFor()
+      await page.getByRole("button", { name: "Approve" }).click()
+      const { approved, decision, payloadSha256 } = await decided()
+      assert.deepStrictEqual([approved, decision, typeof payloadSha256], [true, undefined, "string"])
+    })
+
+    it("sends the accepted files and hunks, and the note", async () => {
+      await reviewing([file("a.txt"), long, binary])
+      await box("a.txt").uncheck()
+      await box("hunk 1 of src/long.ts").uncheck()
+      await page.getByText("1 of 3 files accepted, 1 in part; 1 rejected").waitFor()
+      assert.isTrue(await box("src/long.ts").evaluate((node) => (node as HTMLInputElement).indeterminate))
+      await page.getByRole("textbox", { name: /^Note/ }).fill("only these")
+      await page.getByRole("button", { name: "Approve" }).click()
+      const { decision, note } = await decided()
+      assert.deepStrictEqual([decision, note], [{
+        value: { accept: [{ path: "src/long.ts", accept: true, hunks: [2] }, { path: "logo.png", accept: true }] }
+      }, "only these"])
+    })
+
+    it("lets nobody approve nothing, and deny says it", async () => {
+      await reviewing([file("a.txt"), long])
+      await page.getByRole("button", { name: "Reject all files" }).click()
+      await page.getByText("0 of 2 files accepted; 2 rejected").waitFor()
+      assert.isTrue(await page.getByRole("button", { name: "Approve" }).isDisabled())
+      await page.getByRole("button", { name: "Accept all files" }).click()
+      assert.isFalse(await page.getByRole("button", { name: "Approve" }).isDisabled())
+      await page.getByRole("button", { name: "Deny" }).click()
+      const { approved, decision } = await decided()
+      assert.deepStrictEqual([approved, decision], [false, undefined])
+    })
+
+    it("is decided with the keyboard alone, and scrolls no page sideways", async () => {
+      await page.setViewportSize({ width: 380, height: 800 })
+      await reviewing([file("a.txt", { diff: `@@ -1 +1 @@\n-${"x".repeat(2_000)}\n+y\n` }), long])
+      assert.strictEqual(await page.evaluate("document.documentElement.scrollWidth - window.innerWidth"), 0)
+      for (const name of ["a.txt", "hunk 2 of src/long.ts"]) {
+        for (let presses = 0; presses < 60; presses++) {
+          await page.keyboard.press("Tab")
+          if (await page.locator(":focus").and(box(name)).count() === 1) break
+        }
+        await page.keyboard.press("Space")
+      }
+      await page.getByText("0 of 2 files accepted, 1 in part; 1 rejected").waitFor()
+      await page.getByRole("button", { name: "Approve" }).press("Enter")
+      const { decision } = await decided()
+      assert.deepStrictEqual(decision, { value: { accept: [{ path: "src/long.ts", accept: true, hunks: [1] }] } })
+    })
+
+    it("of 1,000 files only shows what is opened", async () => {
+      await reviewing(Array.from({ length: 1_000 }, (_, index) => file(`f${index}.txt`)))
+      const diff = page.getByRole("region", { name: "Diff, hunk 1 of f999.txt" })
+      assert.isFalse(await diff.isVisible())
+      await page.getByLabel("Changes of f999.txt").click()
+      assert.isTrue(await diff.isVisible())
+    })
+  })
+
   it("can be used with the keyboard alone", async () => {
     const run = gateway.addRun("release-notes", {})
     gateway.park(run, { title: "Notes" })

@@ -1,6 +1,7 @@
 import { Path } from "@effect/platform"
 import { Effect, Either, Option, Predicate, Schema } from "effect"
 import type { Plugin } from "esbuild"
+import { packageFolders } from "./OwnCode.ts"
 
 const BuildFailure = Schema.Struct({
   errors: Schema.Array(Schema.Struct({
@@ -37,13 +38,6 @@ const ownCopies: Plugin = {
   }
 }
 
-/** Every folder in which a package that the file imports may be installed. */
-const packageFolders = (path: Path.Path, file: string): ReadonlyArray<string> => {
-  const folder = path.dirname(file)
-  const here = path.join(folder, "node_modules", "*")
-  return folder === path.dirname(folder) ? [here] : [here, ...packageFolders(path, folder)]
-}
-
 /**
  * One ES module of an author's `.ts` or `.js` file and what it imports by path. Packages stay outside and are found in
  * the author's folder, whatever folder the text is written to, which is said beforehand. Fails with the reason.
@@ -65,7 +59,7 @@ export const compileModule = Effect.fnUntraced(function*(file: string, outdir: s
         target: "node20",
         // Named, so that esbuild does not add its own `module`, which Node does not know.
         conditions: ["node-addons"],
-        external: [...packageFolders(path, file)],
+        external: packageFolders(path, file).map((folder) => path.join(folder, "*")),
         plugins: [ownCopies],
         logLevel: "silent"
       }),

@@ -1,12 +1,14 @@
 import { useAtom, useAtomValue } from "@effect-atom/atom-react"
-import { useId, useState } from "react"
+import { useId, useMemo, useState } from "react"
 import { type ApprovalRow } from "../../gateway/contract.ts"
 import { Bounds } from "../../model/index.ts"
 import { useAction } from "../Action.ts"
 import { age, moment } from "../Format.ts"
 import { nowAtom } from "../Now.ts"
+import { answerOf, chooseAll, chooseNone, extentOf, reviewOf } from "../Review.ts"
 import { approvalId, decideAtom } from "../State.ts"
 import { Problem } from "./Problem.tsx"
+import { ReviewFiles } from "./ReviewFiles.tsx"
 import { Value } from "./Value.tsx"
 
 /** What waits for a person's decision, in full, and the decision. */
@@ -15,8 +17,12 @@ export const ApprovalCard = ({ approval }: { readonly approval: ApprovalRow }) =
   const [note, setNote] = useState("")
   const now = useAtomValue(nowAtom)
   const id = useId()
+  const review = useMemo(() => reviewOf(approval.payload), [approval.payload])
+  const [choice, choose] = useState(() => review === undefined ? chooseNone : chooseAll(review))
+  const nothing = review?.files.every((file) => extentOf(choice, file) === "none") ?? false
   const submit = (approved: boolean) => () => {
-    decide.run({ approval, approved, note })
+    const value = approved && review !== undefined ? answerOf(review, choice) : undefined
+    decide.run({ approval, approved, note, value })
   }
   return (
     <section className="card approval" aria-labelledby={`${id}-title`}>
@@ -52,7 +58,9 @@ export const ApprovalCard = ({ approval }: { readonly approval: ApprovalRow }) =
       </div>
       <div className="section stack">
         <h3>What will be approved</h3>
-        <Value name="What will be approved" of={approval.payload} tall />
+        {review === undefined
+          ? <Value name="What will be approved" of={approval.payload} tall />
+          : <ReviewFiles review={review} choice={choice} choose={choose} />}
         <p className="muted break">
           SHA-256 <span className="mono">{approval.payloadSha256}</span>: your decision holds for exactly this content.
         </p>
@@ -74,7 +82,7 @@ export const ApprovalCard = ({ approval }: { readonly approval: ApprovalRow }) =
         </div>
         <Problem error={decide.error} />
         <div className="buttons">
-          <button type="button" className="button primary" disabled={decide.busy} onClick={submit(true)}>
+          <button type="button" className="button primary" disabled={decide.busy || nothing} onClick={submit(true)}>
             Approve
           </button>
           <button type="button" className="button danger" disabled={decide.busy} onClick={submit(false)}>

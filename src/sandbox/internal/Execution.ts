@@ -14,8 +14,8 @@ import { Probe } from "../Probe.ts"
 import { SandboxConfig } from "../SandboxConfig.ts"
 import type { SandboxFailed } from "../SandboxFailed.ts"
 import * as SandboxPolicy from "../SandboxPolicy.ts"
-import { type Executed, failed, sandboxIdOf, type SandboxRequest } from "../SandboxRequest.ts"
-import { SandboxRuntime } from "../SandboxRuntime.ts"
+import { type Executed, failed, sandboxIdOf, type SandboxRequest, type WorkflowProgram } from "../SandboxRequest.ts"
+import { type Runtime, SandboxRuntime, type Spec } from "../SandboxRuntime.ts"
 import { type Key, SandboxStore } from "../SandboxStore.ts"
 import * as Tree from "../Tree.ts"
 import { OutputLog } from "./OutputLog.ts"
@@ -37,8 +37,8 @@ const referencesOf = ({ changes }: ChangeSet): ReadonlyArray<string> =>
     [base, produced].flatMap((version) => version === null ? [] : [version.sha256])
   )
 
-/** Executes commands in folders below `root`. */
-export const makeExecution = Effect.fnUntraced(function*(root: string) {
+/** Executes commands, and the workflows that are offered, in folders below `root`. */
+export const makeExecution = Effect.fnUntraced(function*(root: string, offered: ReadonlyMap<string, WorkflowProgram>) {
   const persistence = yield* Persistence.Persistence
   const settings = yield* SandboxConfig
   const fs = yield* FileSystem.FileSystem
@@ -57,6 +57,24 @@ export const makeExecution = Effect.fnUntraced(function*(root: string) {
   const removed = (place: string) => Effect.ignore(fs.remove(place, { recursive: true, force: true }))
   const setup = (sandboxId: string) => (cause: { readonly message: string }) =>
     failed(sandboxId, "Setup", clean(cause.message))
+
+  /** What the runtime is to run. */
+  const commandOf = (
+    { command, workflow }: SandboxRequest,
+    sandboxId: string,
+    runtime: Runtime
+  ): Effect.Effect<Pick<Spec, "command" | "ownCode">, SandboxFailed> => {
+    const invalid = (detail: string) => failed(sandboxId, "InvalidRequest", detail)
+    if ((command === undefined) === (workflow === undefined)) {
+      return invalid("command: must be given, or else workflow, and not both")
+    }
+    if (workflow === undefined) return Effect.succeed({ command: command ?? [] })
+    const program = offered.get(workflow)
+    if (program === undefined) return invalid(`workflow: there is no workflow ${clean(workflow)} here`)
+    return runtime.runsOwnCode
+      ? Effect.succeed({ command: program.command, ownCode: program.code })
+      : failed(sandboxId, "NotEnforced", `workflow: ${runtime.name} cannot run one; bubblewrap can`)
+  }
 
   /** A copy of the files to work on, the request among them. */
   const prepare = Effect.fnUntraced(function*(request: SandboxRequest, sandboxId: string, folder: string) {
@@ -145,6 +163,7 @@ export const makeExecution = Effect.fnUntraced(function*(root: string) {
     const { sandboxId } = key
     const policy = yield* SandboxPolicy.parse(request.policy)
     const runtime = yield* runtimes.get(request.runtime ?? settings.runtime)
+    const command = yield* commandOf(request, sandboxId, runtime)
     const proof = runtime.isolated
       ? yield* probe.prove(runtime, policy)
       : yield* Effect.as(Effect.zipRight(runtime.check, runtime.supports(policy)), null)
@@ -163,6 +182,7 @@ export const makeExecution = Effect.fnUntraced(function*(root: string) {
       sandboxId,
       runtime: runtime.name,
       isolated: runtime.isolated,
+      ...(request.workflow !== undefined && { workflow: request.workflow }),
       policy,
       env: names,
       proof: proof?.controls.map(({ asked, control, enforced }) => ({ control, asked, enforced })) ?? null
@@ -179,6 +199,7 @@ export const makeExecution = Effect.fnUntraced(function*(root: string) {
         detail: {
           runtime: runtime.name,
           isolated: runtime.isolated,
+          ...(request.workflow !== undefined && { workflow: request.workflow }),
           network: SandboxPolicy.hostsOf(policy),
           env: names,
           baseRef: Tree.refOf(base)
@@ -200,7 +221,7 @@ export const makeExecution = Effect.fnUntraced(function*(root: string) {
     )
     yield* Effect.forkScoped(Effect.repeat(Effect.delay(beat, heartbeatEvery), Schedule.forever))
     const outcome = yield* runtime.run({
-      command: request.command,
+      ...command,
       workspace: work,
       env: {
         ...Redacted.value(env),
@@ -233,7 +254,11 @@ export const makeExecution = Effect.fnUntraced(function*(root: string) {
       return yield* failed(
         sandboxId,
         "Reported",
-        `it says that it ${report.status === "failed" ? "failed" : "was cancelled"}`
+        clean(
+          `it says that it ${report.status === "failed" ? "failed" : "was cancelled"}${
+            report.error === undefined ? "" : `: ${report.error}`
+          }`
+        )
       )
     }
     const changes = report.diffBundle === undefined

@@ -6,6 +6,8 @@ export interface Reported {
   readonly status: "finished" | "failed" | "cancelled"
   /** Any JSON; null when it handed over nothing. */
   readonly outputs: unknown
+  /** Why it failed, in its own words. */
+  readonly error?: string | undefined
   /** Its own account of what it changed; without one the workspace is compared with its base. */
   readonly diffBundle?: DiffBundle | undefined
 }
@@ -14,6 +16,7 @@ const Report = Schema.parseJson(Schema.Struct({
   status: Schema.Literal("finished", "failed", "cancelled"),
   output: Schema.optional(Schema.Unknown),
   outputs: Schema.optional(Schema.Unknown),
+  error: Schema.optional(Schema.String),
   diffBundle: Schema.optional(DiffBundle)
 }))
 
@@ -35,6 +38,11 @@ export const reportOf = (text: string, isFile: boolean): Either.Either<Reported,
   if (!isFile || !hasStatus(json.right)) return Either.right({ status: "finished", outputs: json.right ?? null })
   return Either.mapBoth(decodeReport(text), {
     onLeft: (error) => ParseResult.ArrayFormatter.formatErrorSync(error)[0]?.message ?? "is no report",
-    onRight: ({ diffBundle, output, outputs, status }) => ({ status, outputs: output ?? outputs ?? null, diffBundle })
+    onRight: ({ diffBundle, error, output, outputs, status }) => ({
+      status,
+      outputs: output ?? outputs ?? null,
+      error,
+      diffBundle
+    })
   })
 }

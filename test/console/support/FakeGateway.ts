@@ -114,6 +114,8 @@ export class FakeGateway {
   token = "smithers_test"
   readonly runs: Array<Run> = []
   readonly calls: Array<string> = []
+  /** What was submitted about approvals. */
+  readonly decisions: Array<Record<string, unknown>> = []
   #server: Server | undefined
   #port = 0
   readonly #connections = new Set<Connection>()
@@ -452,26 +454,27 @@ export class FakeGateway {
         }
         const run = this.addRun(String(params["workflow"]), input)
         this.node(run, "collect", "in-progress", { label: "Collect commits" })
-        setTimeout(() => {
+        setImmediate(() => {
           this.park(run, { title: "Notes", markdown: "## 1.1\n\n- Faster\n- Safer" })
-        }, 200)
+        })
         return { runId: run.runId, workflow: run.workflow, system: false, existing: false }
       }
       case "submitApproval": {
         const run = this.#run(params)
         const { nodeId } = params
+        this.decisions.push(params)
         run.approval = null
         run.status = "running"
         this.node(run, String(nodeId), "finished", {
           output: { approved: params["approved"], note: params["note"] ?? null }
         })
         this.emit(run, "approval.decided", { nodeId, iteration: 0, approved: params["approved"] })
-        setTimeout(() => {
+        setImmediate(() => {
           run.status = "finished"
           run.finishedAtMs = Date.now()
           run.output = { path: "artifacts/NOTES.md", note: params["note"] ?? null }
           this.emit(run, "run.completed", { status: "finished" })
-        }, 150)
+        })
         return { runId: run.runId, nodeId, iteration: 0, approved: params["approved"] }
       }
       case "cancelRun": {

@@ -9,6 +9,7 @@ import { createInterface } from "node:readline"
 export interface Service {
   readonly address: string
   readonly token: string
+  readonly home: string
   /** SIGKILL: nothing is said to anybody. */
   readonly kill: () => Promise<void>
   /** Starts again on the same home and port. */
@@ -32,7 +33,7 @@ export const startService = async (): Promise<Service> => {
         SMITHERS_HOME: home,
         SMITHERS_PORT: port,
         SMITHERS_ADMIN_TOKEN: token,
-        SMITHERS_WORKFLOWS: "test/console/programs/Greeting.ts"
+        SMITHERS_WORKFLOWS: "test/console/programs/Greeting.ts,test/console/programs/Edit.ts"
       },
       stdio: ["ignore", "pipe", "inherit"]
     })
@@ -55,6 +56,7 @@ export const startService = async (): Promise<Service> => {
   return {
     address,
     token,
+    home,
     kill,
     start,
     dispose: async () => {

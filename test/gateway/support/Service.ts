@@ -64,6 +64,7 @@ type Config = Partial<GatewayConfig.GatewayConfig["Type"]>
 export const noSandboxes = Layer.succeed(
   Sandbox.Sandbox,
   Sandbox.Sandbox.of({
+    offer: () => Effect.void,
     execute: () => Effect.die("not in this test"),
     changeSet: () => Effect.die("not in this test"),
     apply: () => Effect.die("not in this test"),

@@ -5,20 +5,10 @@ import { Clock, Deferred, Effect, Fiber, Option, Stream } from "effect"
 import { randomUUID } from "node:crypto"
 import fsSync from "node:fs"
 import { startChild } from "../../support/Child.ts"
-import { bubblewrapWith, run, Sandboxes } from "./support.ts"
+import { bubblewrapWith, processesWith, run, Sandboxes } from "./support.ts"
 
 const missing = fsSync.existsSync("/usr/bin/bwrap") ? [] : ["bwrap"]
 if (missing.length > 0) console.warn("SKIPPED: bubblewrap is not installed.")
-
-/** Processes of the host with a word in their command line. */
-const processesWith = (word: string) =>
-  fsSync.readdirSync("/proc").filter((name) => /^\d+$/.test(name)).filter((pid) => {
-    try {
-      return fsSync.readFileSync(`/proc/${pid}/cmdline`, "latin1").includes(word)
-    } catch {
-      return false
-    }
-  })
 
 const workspace = Effect.gen(function*() {
   const fs = yield* FileSystem.FileSystem
@@ -213,7 +203,6 @@ describe.skipIf(missing.length > 0)("bubblewrap", () => {
 
     for (
       const [control, policy] of [
-        ["ports", { ports: [{ host: 8_080, sandbox: 80 }] }],
         ["image", { image: "debian:12" }],
         ["cpuLimit", { cpuLimit: 0.5 }]
       ] as const

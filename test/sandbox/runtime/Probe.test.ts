@@ -41,6 +41,7 @@ const confinement = [
 const pretender = Effect.map(ProcessRuntime.make, (honest): Runtime => ({
   ...honest,
   isolated: true,
+  runsOwnCode: false,
   supports: () => Effect.void,
   run: (spec) => Effect.flatMap(Effect.orDie(parse({})), (policy) => honest.run({ ...spec, policy }))
 }))

@@ -11,6 +11,7 @@ const nobody = new RuntimeUnavailable({ runtime: "remote", reason: "Busy", detai
 const remote: Runtime = {
   name: "remote",
   isolated: true,
+  runsOwnCode: false,
   check: nobody,
   supports: () => Effect.void,
   run: () => nobody

@@ -1,6 +1,7 @@
 import { FileSystem } from "@effect/platform"
 import { NodeContext } from "@effect/platform-node"
 import { Context, Effect, Layer } from "effect"
+import fs from "node:fs"
 import * as Bubblewrap from "../../../src/sandbox/Bubblewrap.ts"
 import * as EgressConfig from "../../../src/sandbox/EgressConfig.ts"
 import * as EgressProxy from "../../../src/sandbox/EgressProxy.ts"
@@ -57,6 +58,7 @@ export const runIn = (runtime: Runtime, script: string | ReadonlyArray<string>, 
     const outcome = yield* runtime.run({
       command: typeof script === "string" ? ["/bin/sh", "-c", script] : script,
       workspace: asked.workspace ?? (yield* fs.makeTempDirectoryScoped()),
+      ownCode: asked.ownCode,
       env: asked.env ?? {},
       stdin: asked.stdin === undefined ? undefined : Buffer.from(asked.stdin),
       policy: yield* parse(asked.policy ?? {}),
@@ -67,3 +69,13 @@ export const runIn = (runtime: Runtime, script: string | ReadonlyArray<string>, 
 
 export const run = (script: string | ReadonlyArray<string>, asked: Asked = {}) =>
   Effect.flatMap(Sandboxes, (runtime) => runIn(runtime, script, asked))
+
+/** Processes of the host with a word in their command line. */
+export const processesWith = (word: string) =>
+  fs.readdirSync("/proc").filter((name) => /^\d+$/.test(name)).filter((pid) => {
+    try {
+      return fs.readFileSync(`/proc/${pid}/cmdline`, "latin1").includes(word)
+    } catch {
+      return false
+    }
+  })

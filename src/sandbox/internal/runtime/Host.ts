@@ -16,7 +16,7 @@ const find = (name: string) =>
         Effect.orElseSucceed(fs.exists(file), () => false))
   )
 
-const tools = ["bwrap", "setpriv", "prlimit", "taskset", "tar"] as const
+const tools = ["bwrap", "setpriv", "prlimit", "taskset", "nsenter", "tar"] as const
 
 /** What bubblewrap sandboxes need of this machine. */
 export interface Host {

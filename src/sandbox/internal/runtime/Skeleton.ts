@@ -1,6 +1,7 @@
 import { FileSystem, Path } from "@effect/platform"
 import type { PlatformError } from "@effect/platform/Error"
 import { Effect, Option } from "effect"
+import { portProgram } from "./PortForward.ts"
 import { relayProgram } from "./Relay.ts"
 import { seccompFilter } from "./SeccompFilter.ts"
 import type { Architecture } from "./Syscalls.ts"
@@ -14,6 +15,7 @@ export interface Skeleton {
   /** Options for bwrap that make `/bin`, `/lib` and so on what they are on the host. */
   readonly system: ReadonlyArray<string>
   readonly relay: string
+  readonly ports: string
   /** This program, where the user of a sandbox can reach it. */
   readonly node: Effect.Effect<string, PlatformError>
   readonly filter: string
@@ -59,6 +61,8 @@ export const makeSkeleton = (architecture: Architecture, program: string) =>
       }))
     const relay = path.join(root, "relay.mjs")
     yield* fs.writeFileString(relay, relayProgram)
+    const ports = path.join(root, "ports.mjs")
+    yield* fs.writeFileString(ports, portProgram)
     const [filter, pinnedFilter] = [path.join(root, "filter"), path.join(root, "pinned-filter")]
     yield* fs.writeFile(filter, seccompFilter(architecture, { pinned: false }))
     yield* fs.writeFile(pinnedFilter, seccompFilter(architecture, { pinned: true }))
@@ -68,6 +72,6 @@ export const makeSkeleton = (architecture: Architecture, program: string) =>
         ? Effect.succeed(program)
         : Effect.as(fs.copyFile(program, path.join(root, "node")), path.join(root, "node"))
     )
-    const skeleton: Skeleton = { etc, shared, system: system.flat(), relay, node, filter, pinnedFilter }
+    const skeleton: Skeleton = { etc, shared, system: system.flat(), relay, ports, node, filter, pinnedFilter }
     return skeleton
   })

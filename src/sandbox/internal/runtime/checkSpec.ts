@@ -4,6 +4,7 @@ import type { Spec } from "../../SandboxRuntime.ts"
 
 const maxArguments = 1_024
 const maxCommandBytes = 131_072
+const maxOwnCode = 64
 const maxVariables = 1_024
 const maxEnvironmentBytes = 262_144
 const maxStdinBytes = 16_777_216
@@ -12,7 +13,7 @@ const bytesOf = (texts: ReadonlyArray<string>) => texts.reduce((sum, text) => su
 const hasNul = (texts: ReadonlyArray<string>) => texts.some((text) => text.includes("\0"))
 
 /** The first thing about a request that is out of bounds. */
-const problemOf = ({ command, env, stdin, workspace }: Spec): readonly [string, string] | undefined => {
+const problemOf = ({ command, env, ownCode = [], stdin, workspace }: Spec): readonly [string, string] | undefined => {
   const [program = ""] = command
   const variables = Object.entries(env).flat()
   const badName = Object.keys(env).find((name) => !/^[A-Za-z_][A-Za-z0-9_]{0,255}$/.test(name))
@@ -26,6 +27,9 @@ const problemOf = ({ command, env, stdin, workspace }: Spec): readonly [string, 
   if (bytesOf(variables) > maxEnvironmentBytes) return ["env", `must have at most ${maxEnvironmentBytes} bytes`]
   if (hasNul(variables)) return ["env", "must not contain NUL"]
   if (stdin !== undefined && stdin.length > maxStdinBytes) return ["stdin", `must have at most ${maxStdinBytes} bytes`]
+  if (ownCode.length > maxOwnCode || !ownCode.every((path) => path.startsWith("/")) || hasNul(ownCode)) {
+    return ["ownCode", `must have at most ${maxOwnCode} members, all absolute paths`]
+  }
   if (!workspace.startsWith("/") || workspace.includes("\0")) return ["workspace", "must be an absolute path"]
   return undefined
 }
