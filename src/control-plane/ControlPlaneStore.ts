@@ -30,7 +30,7 @@ const answer = <A, E>(effect: Effect.Effect<A, E>): A => {
  * Changes are made by the service itself (`system`) and written to the audit of the organization; that of the service, a
  * log which only the service appends to, does not hear of them.
  */
-export interface ControlPlaneStore extends Synchronous {}
+export type ControlPlaneStore = Synchronous
 
 export const ControlPlaneStore: new(database: SqliteDatabase) => ControlPlaneStore = class {
   constructor(database: SqliteDatabase) {

@@ -53,7 +53,12 @@ export const makePlane = (
           runId: null,
           outcome: "ok",
           reason: null,
-          detail: { orgId, ...(projectId == null ? {} : { projectId }), targetType, ...detail }
+          detail: {
+            orgId,
+            ...(projectId === undefined || projectId === null ? {} : { projectId }),
+            targetType,
+            ...detail
+          }
         })
       }
     })
