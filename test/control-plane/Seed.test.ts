@@ -210,7 +210,7 @@ it("a refusal is thrown as the typed error it is, and nothing was written", () =
   store.createOrg({ orgId: "a", slug: "acme", name: "Acme" })
   const thrown = (f: () => unknown) => {
     try {
-      f()
+      return f()
     } catch (error) {
       return error
     }

@@ -6,7 +6,7 @@ export interface SqliteDatabase {
   readonly inTransaction: boolean
   readonly exec: (text: string) => unknown
   readonly pragma: (text: string, options?: { readonly simple?: boolean }) => unknown
-  readonly prepare: (text: string) => SqliteStatement
+  readonly prepare: (text: string) => unknown
 }
 
 interface SqliteStatement {
@@ -47,7 +47,8 @@ export const onDatabase = (db: SqliteDatabase): Persistence.Persistence["Type"] 
   const statement = (text: string): SqliteStatement => {
     let found = prepared.get(text)
     if (found === undefined) {
-      found = db.prepare(text)
+      // How the driver types a statement depends on parameters that it cannot know.
+      found = db.prepare(text) as SqliteStatement
       prepared.set(text, found)
     }
     return found
