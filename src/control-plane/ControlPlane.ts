@@ -51,6 +51,7 @@ export class ControlPlane extends Context.Tag("smithers-orchestrator/control-pla
 /** @internal */
 export const methodsOn = (plane: Plane): Methods => {
   const quotas = Quota.makeQuotas(plane)
+  const recorder = Usage.makeRecorder(plane)
   const parts = {
     ...Organization.make(plane),
     ...Team.make(plane),
@@ -58,10 +59,10 @@ export const methodsOn = (plane: Plane): Methods => {
     ...BillingAccount.make(plane),
     ...IdentityProvider.make(plane),
     ...OrgSecretRef.make(plane),
-    ...Usage.make(plane),
+    ...Usage.make(plane, recorder),
     ...UsageLimit.make(plane),
     ...Quota.make(quotas),
-    ...Reservation.make(plane, quotas, Usage.makeRecorder(plane)),
+    ...Reservation.make(plane, quotas, recorder),
     ...OrgAudit.make(plane)
   }
   return { ...parts, ...OrgExport.make(parts) }

@@ -1,9 +1,9 @@
 import { Clock, Effect, Schema } from "effect"
-import { PersistenceError, Write } from "../persistence/index.ts"
+import { PersistenceError } from "../persistence/index.ts"
 import type { ChangeError, ReadError } from "./ControlPlaneError.ts"
 import { Action, AtMs, Id, Metadata, page, ProjectOf, UserId, Word } from "./Fields.ts"
-import { append, hashOf } from "./internal/AuditChain.ts"
-import { orgExists, projectExists } from "./internal/Guards.ts"
+import { append, hashOf, type Unchained } from "./internal/AuditChain.ts"
+import { batched } from "./internal/Batches.ts"
 import { checked } from "./internal/Input.ts"
 import type { Plane } from "./internal/Plane.ts"
 import { makeTable } from "./internal/Table.ts"
@@ -60,6 +60,8 @@ const pageOfVerification = 1_000
 export const make = ({ persistence }: Plane): OrgAuditMethods => {
   const table = makeTable(persistence, "_smithers_cp_audit_events", OrgAuditEvent, { key: ["id"], generated: ["id"] })
 
+  const record = batched(persistence, (events: ReadonlyArray<Unchained>) => append(events, { checkProjects: true }))
+
   const rowsAfter = (orgId: string, id: number) =>
     Effect.mapError(
       persistence.read(
@@ -73,25 +75,24 @@ export const make = ({ persistence }: Plane): OrgAuditMethods => {
 
   return {
     recordAuditEvent: (input) =>
-      Effect.gen(function*() {
-        const { metadata = {}, occurredAtMs, ...event } = yield* checkNewEvent(input)
-        const projectId = event.projectId ?? null
-        const [, , recorded] = yield* persistence.write(Write.all([
-          orgExists(event.orgId),
-          projectExists(event.orgId, projectId),
-          append({
-            orgId: event.orgId,
-            projectId,
-            actorId: event.actorId ?? null,
-            action: event.action,
-            targetType: event.targetType,
-            targetId: event.targetId ?? null,
-            occurredAtMs: occurredAtMs ?? (yield* Clock.currentTimeMillis),
-            metadata
-          })
-        ]))
-        return recorded
-      }),
+      Effect.flatMap(
+        Clock.currentTimeMillis,
+        (nowMs) =>
+          Effect.flatMap(checkNewEvent(input), ({ metadata = {}, occurredAtMs = nowMs, ...event }) =>
+            Effect.flatMap(
+              record({
+                orgId: event.orgId,
+                projectId: event.projectId ?? null,
+                actorId: event.actorId ?? null,
+                action: event.action,
+                targetType: event.targetType,
+                targetId: event.targetId ?? null,
+                occurredAtMs,
+                metadata
+              }),
+              (row): Effect.Effect<OrgAuditEvent, ChangeError> => "hash" in row ? Effect.succeed(row) : Effect.fail(row)
+            ))
+      ),
     listAuditEvents: Effect.fn("ControlPlane.listAuditEvents")(function*(input) {
       const { afterId = 0, limit = 50, orgId, sinceMs = 0, untilMs = Number.MAX_SAFE_INTEGER } = yield* checkPage(input)
       return yield* table.select(

@@ -1,11 +1,12 @@
 import { Clock, Effect, Schema } from "effect"
-import { type PersistenceError, Write } from "../persistence/index.ts"
+import type { PersistenceError } from "../persistence/index.ts"
 import { type ChangeError, Conflict, type ReadError } from "./ControlPlaneError.ts"
 import { AtMs, Id, IdempotencyKey, Limit, Metadata, Metric, orgWide, ProjectOf, Quantity, Unit } from "./Fields.ts"
+import { batched } from "./internal/Batches.ts"
 import { checked } from "./internal/Input.ts"
 import type { Plane } from "./internal/Plane.ts"
 import { makeTable } from "./internal/Table.ts"
-import { bucketsOf, ensureSeries, type NotStored, record, type Recorded } from "./internal/UsageRows.ts"
+import { bucketsOf, ensureSeries, record, type Recorded } from "./internal/UsageRows.ts"
 import { quarterMs } from "./Period.ts"
 
 /** One measurement. */
@@ -89,11 +90,11 @@ export interface UsageMethods {
   readonly summarizeUsage: (input: typeof Asked.Encoded) => Effect.Effect<ReadonlyArray<UsageSummary>, ReadError>
 }
 
-/** Stores events, whatever they need to exist; answers the id, or the event that has the key already. */
-export type Recorder = (
+/** Stores an event, whatever it needs to exist; answers the id, or the event that has the key already. */
+type Recorder = (
   event: Recorded,
-  /** What is committed with it. */
-  together?: Write.Write<unknown>
+  /** One way to store it; null when it was not. */
+  store: Effect.Effect<number | null, PersistenceError>
 ) => Effect.Effect<number | UsageEvent, ChangeError | Conflict>
 
 const attempts = 3
@@ -116,49 +117,46 @@ export const makeRecorder = ({ persistence }: Plane) => {
       ? Effect.succeed(undefined)
       : Effect.map(table.select("WHERE org_id = ? AND idempotency_key = ?", [orgId, key]), ([event]) => event)
 
-  const recorder: Recorder = (event, together = Write.none) => {
-    const unit = Write.all([record(event), together])
+  const recorder: Recorder = (event, store) => {
     const attempt = (left: number): Effect.Effect<number | UsageEvent, ChangeError | Conflict> =>
-      Effect.catchTag(
-        Effect.map(persistence.write(unit), ([id]): number | UsageEvent => id) as Effect.Effect<
-          number | UsageEvent,
-          NotStored | PersistenceError
-        >,
-        "NotStored",
-        () =>
-          Effect.gen(function*() {
-            const earlier = yield* known(event.orgId, event.idempotencyKey)
-            if (earlier !== undefined) return earlier
-            if (left === 0) return yield* new Conflict({ reason: "Contended", id: event.orgId })
-            yield* persistence.write(ensureSeries(event))
-            return yield* attempt(left - 1)
-          })
-      )
+      Effect.flatMap(store, (id) => id === null ? again(left) : Effect.succeed(id))
+    const again = Effect.fnUntraced(function*(left: number) {
+      const earlier = yield* known(event.orgId, event.idempotencyKey)
+      if (earlier !== undefined) return earlier
+      if (left === 0) return yield* new Conflict({ reason: "Contended", id: event.orgId })
+      yield* persistence.write(ensureSeries(event))
+      return yield* attempt(left - 1)
+    })
     return attempt(attempts)
   }
   return { table, known, recorder }
 }
 
-export const make = (plane: Plane): UsageMethods => {
-  const { recorder, table } = makeRecorder(plane)
-  const { read } = plane.persistence
+export const make = ({ persistence }: Plane, { recorder, table }: ReturnType<typeof makeRecorder>): UsageMethods => {
+  const { read } = persistence
+  const store = batched(persistence, record)
 
   return {
     recordUsage: (input) =>
-      Effect.gen(function*() {
-        const given = yield* checkNew(input)
-        const { idempotencyKey = null, metadata = {}, metric, orgId, projectId = null, quantity, runId = null } = given
-        const recordedAtMs = yield* Clock.currentTimeMillis
-        const { observedAtMs = recordedAtMs, unit = "count" } = given
-        const event = { orgId, projectId, runId, metric, quantity, unit, observedAtMs, recordedAtMs, idempotencyKey }
-        const metadataText = JSON.stringify(metadata)
-        const stored = yield* recorder({ ...event, metadataText })
-        if (typeof stored === "number") return { id: stored, ...event, metadata }
-        const same = stored.projectId === projectId && stored.runId === runId && stored.metric === metric &&
-          stored.unit === unit && stored.quantity === quantity && JSON.stringify(stored.metadata) === metadataText &&
-          (given.observedAtMs === undefined || stored.observedAtMs === given.observedAtMs)
-        return same ? stored : yield* new Conflict({ reason: "KeyReused", id: String(idempotencyKey) })
-      }),
+      Effect.flatMap(Clock.currentTimeMillis, (recordedAtMs) =>
+        Effect.flatMap(checkNew(input), (given) => {
+          const { idempotencyKey = null, metadata = {}, metric, orgId, projectId = null, quantity, runId = null } =
+            given
+          const { observedAtMs = recordedAtMs, unit = "count" } = given
+          const event = { orgId, projectId, runId, metric, quantity, unit, observedAtMs, recordedAtMs, idempotencyKey }
+          const metadataText = JSON.stringify(metadata)
+          const row = { ...event, metadataText }
+          return Effect.flatMap(recorder(row, store(row)), (stored) => {
+            if (typeof stored === "number") return Effect.succeed({ id: stored, ...event, metadata })
+            const same = stored.projectId === projectId && stored.runId === runId && stored.metric === metric &&
+              stored.unit === unit && stored.quantity === quantity &&
+              JSON.stringify(stored.metadata) === metadataText &&
+              (given.observedAtMs === undefined || stored.observedAtMs === given.observedAtMs)
+            return same
+              ? Effect.succeed(stored)
+              : new Conflict({ reason: "KeyReused", id: String(idempotencyKey) })
+          })
+        })),
     listUsage: Effect.fn("ControlPlane.listUsage")(function*(input) {
       const { beforeId = Number.MAX_SAFE_INTEGER, limit = 50, orgId } = yield* checkPage(input)
       return yield* table.select("WHERE org_id = ? AND id < ? ORDER BY id DESC LIMIT ?", [orgId, beforeId, limit])

@@ -70,7 +70,7 @@ export const makePlane = (
         const { action, detail = {}, orgId, projectId = null, targetId, targetType } = change
         const [answer] = yield* persistence.write(Write.all([
           unit(atMs),
-          append({
+          append([{
             orgId,
             projectId,
             actorId: actorName(actor),
@@ -79,7 +79,7 @@ export const makePlane = (
             targetId,
             occurredAtMs: atMs,
             metadata: detail
-          }),
+          }], { checkProjects: false }),
           serviceEntry
         ]))
         return answer

@@ -25,58 +25,84 @@ export interface Recorded extends Series {
   readonly metadataText: string
 }
 
-/** Why the event was not stored: its key is known, or its series is not. */
-export class NotStored {
-  readonly _tag = "NotStored"
-}
-const notStored = () => new NotStored()
+const lastIdText = "SELECT seq FROM sqlite_sequence WHERE name = '_smithers_cp_usage_events'"
 
-const insertText = `INSERT INTO _smithers_cp_usage_events
-  (org_id, project_id, run_id, metric, quantity, unit, observed_at_ms, recorded_at_ms, idempotency_key, metadata_json)
-  SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM _smithers_cp_usage_series
-    WHERE org_id = ? AND metric = ? AND unit = ? AND project_key = ? AND open = 1)
+// The id says which of the events a row is.
+const insertText = `INSERT INTO _smithers_cp_usage_events (id, org_id, project_id, run_id, metric, quantity, unit,
+    observed_at_ms, recorded_at_ms, idempotency_key, metadata_json)
+  SELECT COALESCE((${lastIdText}), 0) + e.key + 1, e.value ->> 0, e.value ->> 1, e.value ->> 2, e.value ->> 3,
+      e.value ->> 4, e.value ->> 5, e.value ->> 6, e.value ->> 7, e.value ->> 8, e.value ->> 9
+    FROM json_each(?) AS e CROSS JOIN _smithers_cp_usage_series AS s
+    WHERE s.org_id = e.value ->> 0 AND s.metric = e.value ->> 3 AND s.unit = e.value ->> 5
+      AND s.project_key = COALESCE(e.value ->> 1, '${orgWide}') AND s.open = 1
   ON CONFLICT (org_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING RETURNING id`
 
-const rollupText = (series: string) =>
-  `INSERT INTO _smithers_cp_usage_rollups (series_id, level, bucket, quantity, events)
-  SELECT s.series_id, l.column1, l.column2, ?, 1
-    FROM _smithers_cp_usage_series AS s, (VALUES (0, 0), (1, ?), (2, ?)) AS l
-    WHERE s.org_id = ? AND s.metric = ? AND s.unit = ? AND s.project_key IN (${series})
-  ON CONFLICT (series_id, level, bucket) DO UPDATE SET quantity = quantity + excluded.quantity, events = events + 1`
+const rollupText = `INSERT INTO _smithers_cp_usage_rollups (series_id, level, bucket, quantity, events)
+  SELECT s.series_id, e.value ->> 4, e.value ->> 5, e.value ->> 6, e.value ->> 7
+    FROM json_each(?) AS e CROSS JOIN _smithers_cp_usage_series AS s
+    WHERE s.org_id = e.value ->> 0 AND s.metric = e.value ->> 1 AND s.unit = e.value ->> 2
+      AND s.project_key = e.value ->> 3
+  ON CONFLICT (series_id, level, bucket) DO UPDATE
+    SET quantity = quantity + excluded.quantity, events = events + excluded.events`
 
-const rollupOfOrg = rollupText(`'${orgWide}'`)
-const rollupOfBoth = rollupText(`'${orgWide}', ?`)
+type Rollup = [
+  orgId: string,
+  metric: string,
+  unit: string,
+  projectKey: string,
+  level: number,
+  bucket: number,
+  quantity: number,
+  events: number
+]
 
-/** The event and its place in the sums; answers its id. */
-export const record = (event: Recorded): Write.Write<number, NotStored> => {
-  const { metric, observedAtMs, orgId, projectId, quantity, unit } = event
-  return Write.all([
-    Write.guard(insertText, [
-      orgId,
-      projectId,
-      event.runId,
-      metric,
-      quantity,
-      unit,
-      observedAtMs,
-      event.recordedAtMs,
-      event.idempotencyKey,
-      event.metadataText,
-      orgId,
-      metric,
-      unit,
-      projectId ?? orgWide
-    ], notStored),
-    Write.run(projectId === null ? rollupOfOrg : rollupOfBoth, [
-      quantity,
-      Math.floor(observedAtMs / dayMs),
-      Math.floor(observedAtMs / quarterMs),
-      orgId,
-      metric,
-      unit,
-      ...(projectId === null ? [] : [projectId])
-    ])
-  ]).pipe(Write.map(([row]) => Number(row?.["id"])))
+/** What the events add to the sums of their projects and organizations, at every level. */
+const rollupsOf = (events: ReadonlyArray<Recorded>): ReadonlyArray<Rollup> => {
+  const rollups = new Map<string, Rollup>()
+  for (const { metric, observedAtMs, orgId, projectId, quantity, unit } of events) {
+    for (const projectKey of projectId === null ? [orgWide] : [orgWide, projectId]) {
+      for (const [level, length] of [[0, Infinity], [1, dayMs], [2, quarterMs]] as const) {
+        const bucket = Math.floor(observedAtMs / length)
+        const key = `${orgId} ${projectKey} ${metric} ${unit} ${level} ${bucket}`
+        const rollup = rollups.get(key)
+        if (rollup === undefined) {
+          rollups.set(key, [orgId, metric, unit, projectKey, level, bucket, quantity, 1])
+        } else {
+          rollup[6] += quantity
+          rollup[7]++
+        }
+      }
+    }
+  }
+  return [...rollups.values()]
+}
+
+/**
+ * The events and their places in the sums; answers the id of each, null for one that was not stored because its key is
+ * known, or its series is not.
+ */
+export const record = (events: ReadonlyArray<Recorded>): Write.Write<ReadonlyArray<number | null>> => {
+  const text = JSON.stringify(events.map((event) => [
+    event.orgId,
+    event.projectId,
+    event.runId,
+    event.metric,
+    event.quantity,
+    event.unit,
+    event.observedAtMs,
+    event.recordedAtMs,
+    event.idempotencyKey,
+    event.metadataText
+  ]))
+  return Write.all([Write.rows(lastIdText, []), Write.rows(insertText, [text])]).pipe(
+    Write.map(([[last], stored]) => {
+      const ids: Array<number | null> = events.map(() => null)
+      const lastId = Number(last?.["seq"] ?? 0)
+      for (const { id } of stored) ids[Number(id) - lastId - 1] = Number(id)
+      return ids
+    }),
+    Write.next(rollupText, (ids) => [JSON.stringify(rollupsOf(events.filter((_, index) => ids[index] !== null)))])
+  )
 }
 
 const ensureText = `INSERT INTO _smithers_cp_usage_series (org_id, project_id, project_key, metric, unit)
