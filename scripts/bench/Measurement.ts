@@ -24,6 +24,8 @@ interface Floor {
 export interface Context {
   /** Fewer repetitions and smaller counts: to see that everything works, not to compare. */
   readonly quick: boolean
+  /** Counts that take minutes to put in place, too. */
+  readonly large: boolean
   /** An empty directory on the file system of the repository. */
   readonly directory: string
   readonly disk: RawDisk

@@ -8,6 +8,7 @@ import { bundles } from "./Bundles.ts"
 import { cache } from "./Cache.ts"
 import { coldStart } from "./ColdStart.ts"
 import { concurrent } from "./Concurrent.ts"
+import { controlPlane } from "./ControlPlane.ts"
 import { fanout } from "./Fanout.ts"
 import { latency } from "./Latency.ts"
 import { type Figure, type Measurement } from "./Measurement.ts"
@@ -20,7 +21,7 @@ import { sandboxStart } from "./SandboxStart.ts"
 import { sequential } from "./Sequential.ts"
 import { table } from "./Table.ts"
 
-// npm run bench -- [--quick] [--only name,name] [--here]
+// npm run bench -- [--quick] [--large] [--only name,name] [--here]
 // One JSON document on stdout, a table on stderr. Each measurement has a process of its own, so that none inherits the
 // heap or the compiled code of another; `--here` keeps to this process, for a profiler.
 
@@ -36,7 +37,8 @@ const measurements: ReadonlyArray<Measurement> = [
   fanout,
   coldStart,
   sandboxStart,
-  bundles
+  bundles,
+  controlPlane
 ]
 
 /** Longest that one measurement may take. */
@@ -45,13 +47,14 @@ const limitMs = 10 * 60_000
 const { values } = parseArgs({
   options: {
     quick: { type: "boolean", default: false },
+    large: { type: "boolean", default: false },
     only: { type: "string" },
     here: { type: "boolean", default: false },
     child: { type: "string" },
     bare: { type: "boolean", default: false }
   }
 })
-const { here, quick } = values
+const { here, large, quick } = values
 
 const say = (line: string) => process.stderr.write(`${line}\n`)
 
@@ -71,7 +74,7 @@ const measure = async (measurement: Measurement): Promise<ReadonlyArray<Figure>>
   const directory = fs.mkdtempSync(path.join(parent, `${measurement.name}-`))
   const disk = openRawDisk(directory, "FULL")
   try {
-    return await measurement.run({ quick, directory, disk, say })
+    return await measurement.run({ quick, large, directory, disk, say })
   } finally {
     disk.close()
     fs.rmSync(directory, { recursive: true, force: true })
@@ -95,7 +98,13 @@ const measureApart = (measurement: Measurement): Promise<Outcome> =>
   new Promise((resolve) => {
     const child = fork(
       "scripts/run.mjs",
-      ["scripts/bench/main.ts", "--child", measurement.name, ...(quick ? ["--quick"] : [])],
+      [
+        "scripts/bench/main.ts",
+        "--child",
+        measurement.name,
+        ...(quick ? ["--quick"] : []),
+        ...(large ? ["--large"] : [])
+      ],
       { execArgv: ["--expose-gc", "--max-semi-space-size=64"], stdio: ["ignore", 2, 2, "ipc"] }
     )
     let outcome: Outcome = { figures: [], error: "the process of the measurement ended without a result" }

@@ -13,7 +13,7 @@ interface DurableWait {
   readonly iteration: number
   readonly kind: NodeKind
   readonly label: string | null
-  readonly wait: Exclude<WaitKind, "pause">
+  readonly wait: Exclude<WaitKind, "pause" | "quota">
   /** What else commits together with the node's start to wait. */
   readonly opening?: (atMs: number) => Entry
   /** What takes it back when the body gives the wait up; a wait without it stays open for its result. */

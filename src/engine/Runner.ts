@@ -34,10 +34,11 @@ import {
 import { Persistence, type PersistenceError, Write } from "../persistence/index.ts"
 import { SecretGuard } from "../secrets/index.ts"
 import { ApprovalStore } from "./ApprovalStore.ts"
+import { Budget } from "./Budget.ts"
 import { type CompletedNode, completion } from "./DurableWait.ts"
 import { EngineConfig } from "./EngineConfig.ts"
 import { InvalidInput, WorkflowNotFound } from "./EngineError.ts"
-import { ActiveRun, type RunServices, type Wait } from "./internal/ActiveRun.ts"
+import { ActiveRun, isDurable, type RunServices, type Wait } from "./internal/ActiveRun.ts"
 import { codecOf } from "./internal/Codec.ts"
 import * as Failure from "./internal/Failure.ts"
 import { refuseSecrets } from "./internal/SecretCheck.ts"
@@ -106,9 +107,13 @@ type Ending =
   | { readonly _tag: "Failed"; readonly error: FailureRecord }
   | { readonly _tag: "Cancelled"; readonly acknowledged: boolean }
 
-/** The waiting state that a parked run shows: people first, then events, then time. */
-const parkedStatus = (waits: ReadonlyArray<Wait>): "waiting-approval" | "waiting-event" | "waiting-timer" =>
-  waits.some(({ kind }) => kind === "approval")
+/** The waiting state that a parked run shows: what nobody brings to it first, then people, then events, then time. */
+const parkedStatus = (
+  waits: ReadonlyArray<Wait>
+): "waiting-quota" | "waiting-approval" | "waiting-event" | "waiting-timer" =>
+  waits.some(({ kind }) => kind === "quota")
+    ? "waiting-quota"
+    : waits.some(({ kind }) => kind === "approval")
     ? "waiting-approval"
     : waits.some(({ kind }) => kind === "event")
     ? "waiting-event"
@@ -134,8 +139,9 @@ const make = Effect.gen(function*() {
   const timers = yield* TimerStore
   const cache = yield* Cache.Cache
   const guard = yield* SecretGuard.SecretGuard
+  const budget = yield* Budget
   const timersChanged = Effect.unsafeMakeLatch(false)
-  const services: RunServices = { persistence, journal, runs, approvals, timers, cache, guard, timersChanged }
+  const services: RunServices = { persistence, journal, runs, approvals, timers, cache, guard, budget, timersChanged }
   const ownerId = `pid:${process.pid}:${randomUUID()}`
   const definitions = new Map<string, Definition>()
   const active = new Map<string, ActiveRun>()
@@ -258,8 +264,8 @@ const make = Effect.gen(function*() {
   /** Parks a run unless one of its waits is over: then it is taken up at once. */
   const park = (run: ActiveRun) =>
     Effect.gen(function*() {
-      const durable = run.parkedOn.filter((wait) => wait.kind !== "pause")
-      const status = run.stop?._tag === "Pause" ? "paused" as const : parkedStatus(durable)
+      const durable = run.parkedOn.filter((wait) => isDurable(wait.kind))
+      const status = run.stop?._tag === "Pause" ? "paused" as const : parkedStatus(run.parkedOn)
       const now = yield* Clock.currentTimeMillis
       const again = Effect.sync(() => {
         run.again = true
@@ -273,7 +279,8 @@ const make = Effect.gen(function*() {
           : durable.map((wait) => runs.stillWaiting(run.runId, wait.nodeId, wait.iteration))),
         runs.setStatus(run.runId, status, {
           ownerId: null,
-          ...(status === "paused" && { pauseRequestedAtMs: null, resumesWithoutProgress: 0 as const })
+          ...(status === "paused" && { pauseRequestedAtMs: null, resumesWithoutProgress: 0 as const }),
+          ...(status === "waiting-quota" && { resumesWithoutProgress: 0 as const })
         }),
         event(run.runId, "RunStatusChanged", now, { status })
       ])).pipe(Effect.catchTags({ NodeCompleted: () => again, RunChanged: () => again }))
@@ -643,6 +650,36 @@ const make = Effect.gen(function*() {
       return run !== undefined
     })
 
+  /** So many of the parked ones are looked at in one go, in turns. */
+  const quotaBatch = 256
+  let nextInQuota = 0
+
+  /** Lets what waits for budget go on as far as there is some: branches of runs that execute, then parked runs. */
+  const resumeAffordable = Effect.gen(function*() {
+    const executing = [...active.values()].filter((run) => run.waits().some(({ kind }) => kind === "quota"))
+    const parked = yield* runs.idsByStatus(["waiting-quota"])
+    if (executing.length === 0 && parked.length === 0) return
+    if (nextInQuota >= parked.length) nextInQuota = 0
+    const spenders = executing.map(({ spender }) => spender)
+    for (const runId of parked.slice(nextInQuota, nextInQuota + quotaBatch)) {
+      if (active.has(runId)) continue
+      const run = yield* runs.find(runId)
+      if (Option.isSome(run)) {
+        spenders.push({ runId, workflow: run.value.workflow, actor: yield* launcherOf(run.value) })
+      }
+    }
+    nextInQuota += quotaBatch
+    for (const { runId } of yield* budget.fitting(spenders)) {
+      const run = active.get(runId)
+      if (run !== undefined) {
+        run.release("quota")
+      } else {
+        yield* persistence.write(runs.wake(runId))
+        resumeLater(runId)
+      }
+    }
+  })
+
   const lookAfter = Effect.gen(function*() {
     const now = yield* Clock.currentTimeMillis
     yield* persistence.write(runs.touchOwned(ownerId, now))
@@ -664,6 +701,7 @@ const make = Effect.gen(function*() {
         return Effect.logWarning(`Run ${runId} waits: workflow ${missed.value.workflow} is not loaded.`)
       })
     }
+    yield* resumeAffordable
     // A branch that was busy outside of any step may have fallen silent without a sign.
     for (const run of active.values()) if (run.waiters.size > 0) lookAt(run)
   })

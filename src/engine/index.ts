@@ -5,7 +5,7 @@
  *                  │  ▲
  *         every    │  │ result of a wait committed, resume, retry
  *         branch   ▼  │
- *         waits   waiting-approval | waiting-event | waiting-timer | paused (asked for, quarantined, diverged)
+ *         waits   waiting-approval | waiting-event | waiting-timer | waiting-quota | paused (asked for, quarantined, diverged)
  *
  * `Runner` executes what this process owns, `Step` and `ApprovalGate` are what bodies are made of, `Engine` has the
  * operations, `Supervisor` takes runs up after a crash. Whatever a run waits for is a row that both sides commit against:
@@ -14,6 +14,7 @@
 import { Redaction, SecretRef, Secrets } from "../secrets/index.ts"
 export * as ApprovalGate from "./ApprovalGate.ts"
 export * as ApprovalStore from "./ApprovalStore.ts"
+export * as Budget from "./Budget.ts"
 export * as Engine from "./Engine.ts"
 export * as EngineConfig from "./EngineConfig.ts"
 export * from "./EngineError.ts"

@@ -22,6 +22,7 @@ import { type Actor, nodeKey } from "../../model/index.ts"
 import { type Persistence, type PersistenceError, Write } from "../../persistence/index.ts"
 import type { SecretGuard } from "../../secrets/index.ts"
 import type { ApprovalStore } from "../ApprovalStore.ts"
+import type { Budget, Spender } from "../Budget.ts"
 import { DuplicateNode } from "../TaskFailed.ts"
 import type { TimerStore } from "../TimerStore.ts"
 import { identityOf } from "./RunIdentity.ts"
@@ -36,6 +37,7 @@ export interface RunServices {
   readonly cache: Cache.Cache["Type"]
   /** Asked before anything of an author or a caller is stored. */
   readonly guard: SecretGuard.SecretGuard["Type"]
+  readonly budget: Budget["Type"]
   /** Opened when a timer was created: whoever fires timers looks again. */
   readonly timersChanged: Effect.Latch
 }
@@ -57,7 +59,10 @@ type Stop =
   | { readonly _tag: "Lost"; readonly cause: PersistenceError | RunStore.StaleEpoch }
   | { readonly _tag: "Shutdown" }
 
-export type WaitKind = "approval" | "event" | "timer" | "pause"
+export type WaitKind = "approval" | "event" | "timer" | "pause" | "quota"
+
+/** Of the others no row knows. */
+export const isDurable = (kind: WaitKind): boolean => kind !== "pause" && kind !== "quota"
 
 /** A node that a branch waits for. */
 export interface Wait {
@@ -205,6 +210,10 @@ export class ActiveRun {
   /** On whose behalf its tasks use the cache. */
   get identity(): Identity {
     return identityOf(this.workflow.name, this.runId, this.actor)
+  }
+
+  get spender(): Spender {
+    return { runId: this.runId, workflow: this.workflow.name, actor: this.actor }
   }
 
   /** An execution that others may wait for; whoever concludes the run releases them from one that does not end. */
@@ -367,7 +376,7 @@ export class ActiveRun {
       const waiter = { nodeId, iteration, kind, fiber, arrived }
       this.changes++
       this.waiters.set(key, [...this.waiters.get(key) ?? [], waiter])
-      if (kind !== "pause") {
+      if (isDurable(kind)) {
         this.hasWaited = true
         const already = this.stored.get(key)
         if (already?.state === "finished") this.answer(key, already)
@@ -404,8 +413,13 @@ export class ActiveRun {
   /** Lets the steps go on that a pause holds. */
   releaseSteps(): void {
     this.pauseRequested = false
+    this.release("pause")
+  }
+
+  /** Lets the branches go on that wait for this. */
+  release(what: "pause" | "quota"): void {
     for (const [key, waiters] of this.waiters) {
-      if (waiters.some(({ kind }) => kind === "pause")) this.answer(key, released)
+      if (waiters.some(({ kind }) => kind === what)) this.answer(key, released)
     }
   }
 

@@ -3,6 +3,7 @@ import type { Landed, Miss } from "../../cache/index.ts"
 import type { Journal, RunStore } from "../../journal/index.ts"
 import { Bounds, type FailureRecord, type RunEventType } from "../../model/index.ts"
 import type { Persistence, PersistenceError } from "../../persistence/index.ts"
+import type { Spending } from "../Budget.ts"
 import type { CachePolicy, RetryPolicy, StepContext, StepOptions } from "../StepOptions.ts"
 import { TaskFailed } from "../TaskFailed.ts"
 import type { ActiveRun, Entry } from "./ActiveRun.ts"
@@ -23,6 +24,9 @@ const startedBefore: Started = { answer: Effect.void, withdraw: () => false }
 
 /** The frame of the commit that asks, whose events are written before. */
 const frameText = "SELECT frame_no FROM _smithers_events WHERE run_id = ? ORDER BY seq DESC LIMIT 1"
+
+/** What `uninterruptibleMask` hands out. */
+type Restore = <B, E, R>(effect: Effect.Effect<B, E, R>) => Effect.Effect<B, E, R>
 
 const nothing: Entry = { units: [], events: [] }
 
@@ -211,22 +215,53 @@ export class StepExecution<A, I, E, EI, X, R> {
 
   private perform(attempt: number): Effect.Effect<A, E, R> {
     return Effect.uninterruptibleMask((restore) =>
-      withNow((startedAtMs) => {
-        this.enter()
-        return Effect.flatMap(this.start(attempt, startedAtMs), (started) =>
-          Effect.flatMap(
-            Effect.exit(restore(this.attempt(attempt, startedAtMs))),
-            // A start that no batch has taken yet goes into the commit of the end.
-            (exit) =>
-              this.lastWrittenBeatMs < startedAtMs && started.withdraw()
-                ? this.settle(attempt, startedAtMs, exit, this.opening(attempt, startedAtMs), restore)
-                : Effect.zipRight(
-                  this.active.settled(started),
-                  this.settle(attempt, startedAtMs, exit, nothing, restore)
-                )
-          ))
-      })
+      this.active.services.budget.limited ? this.whenAffordable(attempt, restore) : this.begin(attempt, restore)
     )
+  }
+
+  private begin(attempt: number, restore: Restore): Effect.Effect<A, E, R> {
+    return withNow((startedAtMs) => {
+      this.enter()
+      return Effect.flatMap(this.start(attempt, startedAtMs), (started) =>
+        Effect.flatMap(
+          this.metered(attempt, startedAtMs, Effect.exit(restore(this.attempt(attempt, startedAtMs)))),
+          // A start that no batch has taken yet goes into the commit of the end.
+          (exit) =>
+            this.lastWrittenBeatMs < startedAtMs && started.withdraw()
+              ? this.settle(attempt, startedAtMs, exit, this.opening(attempt, startedAtMs), restore)
+              : Effect.zipRight(
+                this.active.settled(started),
+                this.settle(attempt, startedAtMs, exit, nothing, restore)
+              )
+        ))
+    })
+  }
+
+  private spending(attempt: number): Spending {
+    return { ...this.active.spender, nodeId: this.options.id, iteration: this.iteration, attempt }
+  }
+
+  /** Begins when the budget has room for the attempt; a run of which every branch waits is parked meanwhile. */
+  private whenAffordable(attempt: number, restore: Restore): Effect.Effect<A, E, R> {
+    const { active, iteration, options: { id } } = this
+    return Effect.suspend(() => {
+      active.enter()
+      return Effect.flatMap(active.services.budget.reserve(this.spending(attempt)), (granted) => {
+        const next = granted
+          ? this.begin(attempt, restore)
+          : restore(Effect.zipRight(active.wait(id, iteration, "quota", Effect.void), this.execute(attempt)))
+        active.leave()
+        return next
+      })
+    })
+  }
+
+  private metered<B>(attempt: number, startedAtMs: number, execution: Effect.Effect<B, never, R>) {
+    const { budget } = this.active.services
+    return budget.limited
+      ? Effect.tap(execution, () =>
+        withNow((now) => budget.settle(this.spending(attempt), { durationMs: now - startedAtMs })))
+      : execution
   }
 
   private enter(): void {
@@ -372,7 +407,7 @@ export class StepExecution<A, I, E, EI, X, R> {
     startedAtMs: number,
     exit: Exit.Exit<A, X | TaskFailed>,
     before: Entry,
-    restore: <B, E2, R2>(effect: Effect.Effect<B, E2, R2>) => Effect.Effect<B, E2, R2>
+    restore: Restore
   ): Effect.Effect<A, E, R> {
     if (Exit.isSuccess(exit)) {
       return Effect.matchEffect(this.codec.encode(exit.value), {
@@ -491,7 +526,7 @@ export class StepExecution<A, I, E, EI, X, R> {
     error: unknown,
     policy: RetryPolicy<X>,
     before: Entry,
-    restore: <B, E2, R2>(effect: Effect.Effect<B, E2, R2>) => Effect.Effect<B, E2, R2>
+    restore: Restore
   ): Effect.Effect<A, E, R> {
     const { cache, runs } = this.active.services
     const first = Duration.toMillis(policy.backoff ?? "1 second")

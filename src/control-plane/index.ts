@@ -1,0 +1,29 @@
+/**
+ * **Control plane**: the tenants of a multi-tenant product.
+ *
+ *     organization ─┬─ teams ── members            usage event ──► sums of project and organization: all time · day · quarter
+ *                   ├─ projects ── team grants            ▲                                        │
+ *                   ├─ billing account                    │ settle                                 ▼
+ *                   ├─ identity providers          reservation ◄── reserve: used + reserved + asked ≤ every hard limit
+ *                   ├─ limits · secret references         │ release, expiry
+ *                   └─ audit (hash-chained)               ▼ nothing
+ *
+ * `ControlPlane` is the service, `ControlPlaneStore` the same for a script that has a better-sqlite3 database.
+ */
+export type { BillingAccount } from "./BillingAccount.ts"
+export * as ControlPlane from "./ControlPlane.ts"
+export * from "./ControlPlaneError.ts"
+export { ControlPlaneStore } from "./ControlPlaneStore.ts"
+export { CurrentActor } from "./CurrentActor.ts"
+export type { IdentityProvider } from "./IdentityProvider.ts"
+export type { DeletedOrganization, Organization } from "./Organization.ts"
+export type { OrgAuditVerdict } from "./OrgAudit.ts"
+export type { OrgAuditEvent } from "./OrgAuditEvent.ts"
+export type { OrgExport } from "./OrgExport.ts"
+export type { OrgSecretRef } from "./OrgSecretRef.ts"
+export type { DeletedProject, Project, ProjectTeam } from "./Project.ts"
+export type { LimitState, QuotaCheck } from "./Quota.ts"
+export type { Reservation, ReservationAnswer } from "./Reservation.ts"
+export type { DeletedTeam, Team, TeamMember } from "./Team.ts"
+export type { UsageEvent, UsageSummary } from "./Usage.ts"
+export type { UsageLimit } from "./UsageLimit.ts"
