@@ -2,7 +2,7 @@ import { Schema } from "effect"
 import { Actor, TimestampMs } from "../model/index.ts"
 
 /** How the operation ended: done, refused by a rule, or failed on the way. */
-const AuditOutcome = Schema.Literal("ok", "refused", "failed")
+export const AuditOutcome = Schema.Literal("ok", "refused", "failed")
 
 /** What else there is to say: flat, small, never a secret, never a payload. */
 export const AuditDetail = Schema.Record({
@@ -11,22 +11,34 @@ export const AuditDetail = Schema.Record({
 })
 export type AuditDetail = typeof AuditDetail.Type
 
+const NullableString = Schema.NullOr(Schema.String)
+
 const what = {
   /** `<noun>.<verb>`: `token.revoke`, `run.delete`, `approval.approve`. */
   action: Schema.String,
   /** What was acted upon: the id of a token, node, frame, file. */
-  target: Schema.NullOr(Schema.String),
+  target: NullableString,
   /** The run concerned. Not a foreign key: an audit row outlives its run. */
-  runId: Schema.NullOr(Schema.String),
+  runId: NullableString,
   outcome: AuditOutcome,
   /** Why it was refused, why it failed, or the note of whoever did it. */
-  reason: Schema.NullOr(Schema.String),
+  reason: NullableString,
   detail: AuditDetail
 }
 
 /** One operation to be remembered. */
-export const AuditEntry = Schema.Struct({ atMs: TimestampMs, actor: Actor, ...what })
-export type AuditEntry = typeof AuditEntry.Type
+export const AuditEntry = Schema.Struct({
+  atMs: TimestampMs,
+  actor: Actor,
+  ...what,
+  /** The organization and project it happened in. */
+  orgId: Schema.optional(NullableString),
+  projectId: Schema.optional(NullableString),
+  /** Revision of the workflow module concerned. */
+  moduleRevision: Schema.optional(NullableString)
+})
+/** Request and trace come with the actor, where a request is served. */
+export type AuditEntry = Omit<typeof AuditEntry.Type, "actor"> & { readonly actor: Actor }
 
 /** One row of the audit, as read back. */
 export const AuditRecord = Schema.Struct({
@@ -34,8 +46,18 @@ export const AuditRecord = Schema.Struct({
   atMs: TimestampMs,
   /** Who it was: user id, else token id, else role. */
   actor: Schema.String,
-  tokenId: Schema.NullOr(Schema.String),
+  tokenId: NullableString,
   role: Schema.String,
-  ...what
+  orgId: NullableString,
+  projectId: NullableString,
+  ...what,
+  requestId: NullableString,
+  traceId: NullableString,
+  /** Version of what was deployed when it happened. */
+  deployment: NullableString,
+  moduleRevision: NullableString,
+  /** Hash of the row before, and of this one. */
+  previousHash: Schema.String,
+  hash: Schema.String
 })
 export type AuditRecord = typeof AuditRecord.Type
