@@ -1,9 +1,10 @@
 import { SqlSchema } from "@effect/sql"
 import { Clock, Context, Effect, Layer, Number, Record, Schema } from "effect"
-import { actorName, Bounds } from "../model/index.ts"
+import { actorName, AuditDetail, AuditFilter, AuditRecord, Bounds } from "../model/index.ts"
 import { Persistence, PersistenceError, Write } from "../persistence/index.ts"
-import { AuditDetail, type AuditEntry, AuditRecord } from "./AuditEntry.ts"
+import type { AuditEntry } from "./AuditEntry.ts"
 import { Deployment } from "./Deployment.ts"
+import { conditionsOf } from "./internal/Conditions.ts"
 import { columns, type Content, digestOf, genesisOf, headText, link } from "./internal/Chain.ts"
 import { migrations } from "./migrations.ts"
 
@@ -34,11 +35,8 @@ export class Audit extends Context.Tag("smithers-orchestrator/audit/Audit")<Audi
    */
   readonly list: (query: {
     readonly afterId?: number | undefined
-    readonly action?: string | undefined
-    readonly runId?: string | undefined
-    readonly actor?: string | undefined
     readonly limit: number
-  }) => Effect.Effect<ReadonlyArray<AuditRecord>, PersistenceError>
+  } & AuditFilter) => Effect.Effect<ReadonlyArray<AuditRecord>, PersistenceError>
 }>() {}
 
 const insert = `INSERT INTO _smithers_audit (${columns.join(", ")}, previous_hash, hash)
@@ -124,14 +122,12 @@ const make = Effect.gen(function*() {
 
   const page = SqlSchema.findAll({
     Request: Schema.Struct({
-      afterId: Schema.UndefinedOr(Schema.Int),
-      action: Schema.UndefinedOr(Schema.String),
-      runId: Schema.UndefinedOr(Schema.String),
-      actor: Schema.UndefinedOr(Schema.String),
+      ...AuditFilter.fields,
+      afterId: Schema.optional(Schema.Int),
       limit: Schema.Int
     }),
     Result: StoredRecord,
-    execute: ({ action, actor, afterId, limit, runId }) =>
+    execute: ({ afterId, limit, ...filter }) =>
       sql`SELECT id, at_ms AS "atMs", actor, token_id AS "tokenId", role, org_id AS "orgId", project_id AS "projectId",
         action, target, run_id AS "runId", outcome, reason, request_id AS "requestId", trace_id AS "traceId",
         deployment, module_revision AS "moduleRevision", detail_json AS "detail", previous_hash AS "previousHash", hash
@@ -139,9 +135,7 @@ const make = Effect.gen(function*() {
         WHERE ${
         sql.and([
           ...(afterId === undefined ? [] : [sql`id < ${afterId}`]),
-          ...(action === undefined ? [] : [sql`action = ${action}`]),
-          ...(runId === undefined ? [] : [sql`run_id = ${runId}`]),
-          ...(actor === undefined ? [] : [sql`actor = ${actor}`])
+          ...conditionsOf(sql, filter)
         ])
       } ORDER BY id DESC LIMIT ${limit}`
   })
@@ -155,8 +149,8 @@ const make = Effect.gen(function*() {
     record: Effect.fn("Audit.record")(function*(entry) {
       yield* persistence.write(append({ ...entry, atMs: yield* Clock.currentTimeMillis }))
     }),
-    list: Effect.fn("Audit.list")(({ action, actor, afterId, limit, runId }) =>
-      page({ action, actor, afterId, runId, limit: Number.clamp(limit, { minimum: 0, maximum: Bounds.pageRows }) })
+    list: Effect.fn("Audit.list")(({ limit, ...query }) =>
+      page({ ...query, limit: Number.clamp(limit, { minimum: 0, maximum: Bounds.pageRows }) })
         .pipe(
           PersistenceError.refail("Audit.list")
         )

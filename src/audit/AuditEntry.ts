@@ -1,36 +1,13 @@
 import { Schema } from "effect"
-import { Actor, TimestampMs } from "../model/index.ts"
-
-/** How the operation ended: done, refused by a rule, or failed on the way. */
-export const AuditOutcome = Schema.Literal("ok", "refused", "failed")
-
-/** What else there is to say: flat, small, never a secret, never a payload. */
-export const AuditDetail = Schema.Record({
-  key: Schema.String,
-  value: Schema.Union(Schema.String, Schema.Number, Schema.Boolean, Schema.Null, Schema.Array(Schema.String))
-})
-export type AuditDetail = typeof AuditDetail.Type
+import { Actor, auditedOperation, TimestampMs } from "../model/index.ts"
 
 const NullableString = Schema.NullOr(Schema.String)
-
-const what = {
-  /** `<noun>.<verb>`: `token.revoke`, `run.delete`, `approval.approve`. */
-  action: Schema.String,
-  /** What was acted upon: the id of a token, node, frame, file. */
-  target: NullableString,
-  /** The run concerned. Not a foreign key: an audit row outlives its run. */
-  runId: NullableString,
-  outcome: AuditOutcome,
-  /** Why it was refused, why it failed, or the note of whoever did it. */
-  reason: NullableString,
-  detail: AuditDetail
-}
 
 /** One operation to be remembered. */
 export const AuditEntry = Schema.Struct({
   atMs: TimestampMs,
   actor: Actor,
-  ...what,
+  ...auditedOperation,
   /** The organization and project it happened in. */
   orgId: Schema.optional(NullableString),
   projectId: Schema.optional(NullableString),
@@ -39,25 +16,3 @@ export const AuditEntry = Schema.Struct({
 })
 /** Request and trace come with the actor, where a request is served. */
 export type AuditEntry = Omit<typeof AuditEntry.Type, "actor"> & { readonly actor: Actor }
-
-/** One row of the audit, as read back. */
-export const AuditRecord = Schema.Struct({
-  id: Schema.Int,
-  atMs: TimestampMs,
-  /** Who it was: user id, else token id, else role. */
-  actor: Schema.String,
-  tokenId: NullableString,
-  role: Schema.String,
-  orgId: NullableString,
-  projectId: NullableString,
-  ...what,
-  requestId: NullableString,
-  traceId: NullableString,
-  /** Version of what was deployed when it happened. */
-  deployment: NullableString,
-  moduleRevision: NullableString,
-  /** Hash of the row before, and of this one. */
-  previousHash: Schema.String,
-  hash: Schema.String
-})
-export type AuditRecord = typeof AuditRecord.Type

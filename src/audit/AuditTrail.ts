@@ -3,15 +3,22 @@ import { Context, Effect, Layer, Option, Schema } from "effect"
 import { Persistence, PersistenceError } from "../persistence/index.ts"
 import { Audit } from "./Audit.ts"
 import type { AuditUnavailable } from "./AuditError.ts"
-import type { AuditFilter, ExportCursor, ExportFormat, ExportPage } from "./AuditQuery.ts"
+import type {
+  AuditCursor,
+  AuditFilter,
+  AuditFormat,
+  AuditPage,
+  AuditProblem,
+  AuditVerification
+} from "../model/index.ts"
 import { Checkpoints } from "./Checkpoints.ts"
 import { columns, type Content, digestOf } from "./internal/Chain.ts"
 import { ChainCheck } from "./internal/ChainCheck.ts"
+import { conditionsOf } from "./internal/Conditions.ts"
 import { csvHeader, csvText, lineText, ocsfText, rowText, selected, type StoredRow } from "./internal/ExportText.ts"
 import { publicKeyOf } from "./internal/Signature.ts"
 import { StatementCheck } from "./internal/StatementCheck.ts"
 import { SignedStatement } from "./Statement.ts"
-import type { Problem, Verification } from "./Verification.ts"
 
 /**
  * The audit as an examiner wants it: verified, and exported. Both read in pages of a thousand rows and let the service
@@ -22,16 +29,16 @@ export class AuditTrail extends Context.Tag("smithers-orchestrator/audit/AuditTr
    * Examines every row and every statement, against the file beside the database and the signing key of the home. Signs
    * nothing: what was changed must not get a signature by being examined.
    */
-  readonly verify: Effect.Effect<Verification, AuditUnavailable | PersistenceError>
+  readonly verify: Effect.Effect<AuditVerification, AuditUnavailable | PersistenceError>
   /**
    * The next part of an export, from its beginning without a cursor. The beginning signs a checkpoint first, so that the
    * export can be verified to its end; rows that are appended later are not part of it.
    */
   readonly exportPage: (request: {
-    readonly format: ExportFormat
+    readonly format: AuditFormat
     readonly filter: AuditFilter
-    readonly cursor?: ExportCursor | undefined
-  }) => Effect.Effect<ExportPage, AuditUnavailable | PersistenceError>
+    readonly cursor?: AuditCursor | undefined
+  }) => Effect.Effect<AuditPage, AuditUnavailable | PersistenceError>
 }>() {}
 
 /** Rows and statements that one query reads. */
@@ -87,7 +94,7 @@ const make = Effect.gen(function*() {
     const check = new StatementCheck(audit.logId)
     const file = Option.getOrElse(beside, () => [])
     let n = 0
-    let differs: Problem | undefined
+    let differs: AuditProblem | undefined
     for (;;) {
       const page = yield* statements(n)
       for (const stored of page) {
@@ -130,7 +137,7 @@ const make = Effect.gen(function*() {
     const older = rowProblem?.kind === "Truncated" && unknown !== null && (rowProblem.n ?? 0) > unknown
       ? { ...rowProblem, kind: "OlderDatabase" as const }
       : rowProblem
-    const verification: Verification = {
+    const verification: AuditVerification = {
       problem: older ?? check.problem ?? differs ?? null,
       log: audit.logId,
       rows: chain.rows,
@@ -148,13 +155,13 @@ const make = Effect.gen(function*() {
   })
 
   /** Rows that are pruned meanwhile are not missing: then all is read again. */
-  const verify: Effect.Effect<Verification, AuditUnavailable | PersistenceError> = Effect.gen(function*() {
+  const verify: Effect.Effect<AuditVerification, AuditUnavailable | PersistenceError> = Effect.gen(function*() {
     const before = yield* sealedThrough
     const found = yield* examine
     return found.problem !== null && (yield* sealedThrough) !== before ? yield* verify : found
   })
 
-  const begin = Effect.fnUntraced(function*(format: ExportFormat, filter: AuditFilter) {
+  const begin = Effect.fnUntraced(function*(format: AuditFormat, filter: AuditFilter) {
     yield* checkpoints.take
     const { sinceMs, untilMs } = filter
     const sealed = (yield* sealedThrough) ?? 0
@@ -227,15 +234,7 @@ const make = Effect.gen(function*() {
 
   const plainPage = Effect.fnUntraced(
     function*(toText: (row: StoredRow) => string, filter: AuditFilter, id: number, throughId: number) {
-      const { action, actor, orgId, runId, sinceMs, untilMs } = filter
-      const page = yield* rowsAfter(id, throughId, [
-        ...(action === undefined ? [] : [sql`action = ${action}`]),
-        ...(actor === undefined ? [] : [sql`actor = ${actor}`]),
-        ...(orgId === undefined ? [] : [sql`org_id = ${orgId}`]),
-        ...(runId === undefined ? [] : [sql`run_id = ${runId}`]),
-        ...(sinceMs === undefined ? [] : [sql`at_ms >= ${sinceMs}`]),
-        ...(untilMs === undefined ? [] : [sql`at_ms < ${untilMs}`])
-      ])
+      const page = yield* rowsAfter(id, throughId, conditionsOf(sql, filter))
       let text = ""
       let rows = 0
       for (const row of page) {

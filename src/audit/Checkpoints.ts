@@ -1,7 +1,6 @@
 import type { FileSystem, Path } from "@effect/platform"
 import { Clock, Context, DateTime, Duration, Effect, Layer, Option, Schema } from "effect"
-import type { Actor } from "../model/index.ts"
-import { systemActor } from "../model/index.ts"
+import { type Actor, systemActor } from "../model/index.ts"
 import { Persistence, PersistenceError, Write } from "../persistence/index.ts"
 import { Audit } from "./Audit.ts"
 import { AuditConfig } from "./AuditConfig.ts"
@@ -161,9 +160,6 @@ const make = Effect.gen(function*() {
     }
     const found = yield* folder.key
     if (Option.isSome(found)) return found.value
-    if (last.n > 0) {
-      yield* Effect.logError("The audit's signing key is gone. A new one begins; `audit verify` will name the break.")
-    }
     const made = yield* folder.stageKey
     yield* folder.installKey(made)
     return made
@@ -214,10 +210,16 @@ const make = Effect.gen(function*() {
       }),
       platform
     )
-    if (ahead === 0) return
+    const known = yield* isNamed(key.publicKey)
+    if (ahead === 0 && known) return
     if (explained !== undefined) {
-      yield* state({ kind: "restore", reason: `${explained.target ?? "a backup"} was restored` })
+      const reason = `${explained.target ?? "a backup"} was restored`
+      yield* state({ kind: "restore", reason, ...(known ? {} : { publicKey: key.publicKey }) })
       return
+    }
+    if (!known) {
+      yield* Effect.logError("The audit's signing key is not the one it was; `audit verify` will name the break.")
+      if (ahead === 0) return
     }
     const reason = `The database ends before checkpoint ${last.n}, which lies beside it: it was replaced by an older one.`
     yield* Effect.logError(reason)

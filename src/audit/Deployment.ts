@@ -12,7 +12,7 @@ export const layerConfig = (version: string) =>
   Layer.effect(
     Deployment,
     Config.withDefault(
-      Config.validate(Config.nonEmptyString("SMITHERS_DEPLOYMENT"), {
+      Config.validate(Config.nested(Config.nonEmptyString("DEPLOYMENT"), "SMITHERS"), {
         message: `Expected at most ${longest} characters`,
         validation: (text) => text.length <= longest
       }),

@@ -5,7 +5,7 @@ import { ChainCheck } from "./internal/ChainCheck.ts"
 import { contentOfLine, ExportLine } from "./internal/ExportText.ts"
 import { publicKeyOf } from "./internal/Signature.ts"
 import { StatementCheck } from "./internal/StatementCheck.ts"
-import type { Problem, Verification } from "./Verification.ts"
+import type { AuditProblem, AuditVerification } from "../model/index.ts"
 
 const decode = Schema.decodeUnknownOption(Schema.parseJson(ExportLine))
 
@@ -17,7 +17,7 @@ class ExportCheck {
   private statements: StatementCheck | undefined
   private chain: ChainCheck | undefined
   private ended = false
-  private unreadable: Problem | null = null
+  private unreadable: AuditProblem | null = null
   private lines = 0
   private readonly key: KeyObject
 
@@ -50,11 +50,11 @@ class ExportCheck {
     }
   }
 
-  finish(): Verification {
+  finish(): AuditVerification {
     const { header, statements } = this
     const chain = this.rows()
     statements?.finish(this.key)
-    const incomplete: Problem | null = this.ended || this.unreadable !== null
+    const incomplete: AuditProblem | null = this.ended || this.unreadable !== null
       ? null
       : { kind: "Unreadable", id: null, n: null, detail: "The export ends before its end: it was cut off." }
     const last = statements?.last
@@ -130,8 +130,8 @@ class ExportCheck {
 export const verifyExport = <E, R>(
   lines: Stream.Stream<string, E, R>,
   publicKey: string
-): Effect.Effect<Verification, E | InvalidAuditRequest, R> =>
-  Effect.suspend((): Effect.Effect<Verification, E | InvalidAuditRequest, R> => {
+): Effect.Effect<AuditVerification, E | InvalidAuditRequest, R> =>
+  Effect.suspend((): Effect.Effect<AuditVerification, E | InvalidAuditRequest, R> => {
     const key = Option.getOrUndefined(publicKeyOf(publicKey))
     if (key === undefined) {
       return new InvalidAuditRequest({ field: "publicKey", bound: "must be an Ed25519 public key (SPKI, PEM)" })

@@ -11,7 +11,8 @@ const Count = Schema.Int.pipe(Schema.nonNegative())
  * - `checkpoint`: how far the log goes, made every so many rows or minutes, also when nothing happened.
  * - `rotation`: names the next public key, signed with the one before.
  * - `seal`: rows `fromId` to `throughId`, the last of which has `throughHash`, may be pruned.
- * - `restore`: from here on the log goes on from an older state, for the reason given.
+ * - `restore`: from here on the log goes on from an older state, for the reason given; in another home with its own
+ *   public key, which no earlier key vouches for.
  */
 export const Statement = Schema.Struct({
   format: Schema.Literal(1),

@@ -2,8 +2,8 @@ import { NodeContext } from "@effect/platform-node"
 import { assert, it } from "@effect/vitest"
 import Sqlite from "better-sqlite3"
 import { Effect, Exit, Layer, TestClock } from "effect"
-import { Audit, type AuditEntry, type AuditRecord, Deployment } from "../../src/audit/index.ts"
-import { type Actor, Bounds } from "../../src/model/index.ts"
+import { Audit, type AuditEntry, Deployment } from "../../src/audit/index.ts"
+import { type Actor, type AuditRecord, Bounds } from "../../src/model/index.ts"
 import { Persistence, Write } from "../../src/persistence/index.ts"
 
 const Live = Audit.layer.pipe(Layer.provideMerge(Persistence.layerTemp), Layer.provide(NodeContext.layer))

@@ -221,6 +221,29 @@ it.scoped("what another process leaves is recorded at the next start, and at the
     }).pipe(Effect.provide(layerAt(home)))
   }))
 
+it.scoped("a recorded restore into another home goes on with the key of that home, which alone vouches from then on", () =>
+  Effect.gen(function*() {
+    const [home, other] = [yield* homeOfTest, yield* homeOfTest]
+    const first = yield* Effect.provide(
+      Effect.zipRight(appendRows(10), Effect.flatMap(Checkpoints.Checkpoints, ({ publicKey }) => publicKey)),
+      layerAt(home)
+    )
+    fs.copyFileSync(path.join(home, "smithers.db"), path.join(other, "smithers.db"))
+    yield* Effect.provide(
+      Spool.leave(other, entry({ action: "backup.restore", target: "a.db" })),
+      NodeContext.layer
+    )
+    yield* Effect.gen(function*() {
+      yield* appendRows(5, 11)
+      const found = yield* verify
+      assert.deepStrictEqual([found.problem, found.restores, found.keyIds.length], [null, 1, 1])
+      const { text } = yield* exported("ndjson")
+      assert.strictEqual(named(yield* verifyText(text)), "none")
+      const old = yield* verifyExport(Stream.fromIterable(text.split("\n")), first)
+      assert.strictEqual(old.problem?.kind, "Statement")
+    }).pipe(Effect.provide(layerAt(other)))
+  }))
+
 it.scoped("a recorded restore of an older database is signed, and no problem", () =>
   Effect.gen(function*() {
     const home = yield* homeOfTest

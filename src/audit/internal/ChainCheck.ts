@@ -1,4 +1,4 @@
-import type { Problem } from "../Verification.ts"
+import type { AuditProblem } from "../../model/index.ts"
 import { type Content, digestOf, link } from "./Chain.ts"
 import type { Mark } from "./StatementCheck.ts"
 
@@ -37,8 +37,8 @@ export class ChainCheck {
   id: number
   hash: string
   private suspect: { readonly found: Found; readonly expected: number; readonly previous: string } | undefined
-  private fallback: Problem | null = null
-  private found: Problem | null = null
+  private fallback: AuditProblem | null = null
+  private found: AuditProblem | null = null
   private readonly marks: ReadonlyArray<Mark>
   private next = 0
 
@@ -76,7 +76,7 @@ export class ChainCheck {
   }
 
   /** After the last row: what was signed beyond is not there. */
-  finish(): Problem | null {
+  finish(): AuditProblem | null {
     const left = this.marks.at(-1)
     if (this.suspect !== undefined) return this.found ?? this.fallback
     if (this.found === null && left !== undefined && left.id > this.id) {
@@ -90,7 +90,7 @@ export class ChainCheck {
     return this.found
   }
 
-  private report(kind: Problem["kind"], id: number, detail: string, n: number | null = null): void {
+  private report(kind: AuditProblem["kind"], id: number, detail: string, n: number | null = null): void {
     this.found ??= { kind, id, n, detail }
   }
 
@@ -127,7 +127,7 @@ export class ChainCheck {
   }
 
   /** What a row that does not fit says by itself. */
-  private judgeAlone(row: Found): Problem {
+  private judgeAlone(row: Found): AuditProblem {
     const { content, hash, id, previous } = row
     const n = null
     if (previous !== this.hash && link(previous, digestOf(content)) === hash) {

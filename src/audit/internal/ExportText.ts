@@ -1,5 +1,5 @@
 import { DateTime, Schema } from "effect"
-import { AuditFilter } from "../AuditQuery.ts"
+import { AuditFilter } from "../../model/index.ts"
 import { SignedStatement } from "../Statement.ts"
 import { columns } from "./Chain.ts"
 

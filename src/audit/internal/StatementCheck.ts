@@ -1,7 +1,7 @@
 import { Option, Schema } from "effect"
 import type { KeyObject } from "node:crypto"
 import { type SignedStatement, Statement } from "../Statement.ts"
-import type { Problem } from "../Verification.ts"
+import type { AuditProblem } from "../../model/index.ts"
 import { genesisOf } from "./Chain.ts"
 import { isSignedBy, keyIdOf, publicKeyOf, statementHash } from "./Signature.ts"
 
@@ -20,12 +20,13 @@ export interface Mark {
  * sign, some dozen bytes a statement.
  */
 export class StatementCheck {
-  problem: Problem | null = null
+  problem: AuditProblem | null = null
   count = 0
   restores = 0
   /** Sealed rows may be gone: the log begins behind them. */
   sealed: { readonly id: number; readonly hash: string }
-  readonly keyIds: Array<string> = []
+  /** Keys that vouch for each other, and the last of them for everything before. */
+  keyIds: Array<string> = []
   readonly log: string
   private open: Array<Mark> = []
   private key: KeyObject | undefined
@@ -64,11 +65,11 @@ export class StatementCheck {
     if (this.count === 0) {
       this.report("Statement", null, null, "There is no checkpoint.")
     } else if (!this.keyIds.includes(id)) {
-      this.report("Statement", null, 1, `None of the checkpoints was signed with the given key ${id}.`)
+      this.report("Statement", null, 1, `The given key ${id} is none that the last checkpoint was signed with or can be traced to.`)
     }
   }
 
-  private report(kind: Problem["kind"], id: number | null, n: number | null, detail: string): void {
+  private report(kind: AuditProblem["kind"], id: number | null, n: number | null, detail: string): void {
     this.problem ??= { kind, id, n, detail }
   }
 
@@ -78,19 +79,22 @@ export class StatementCheck {
       return said.n > this.n ? `comes after checkpoint ${this.n}: those between are missing` : "comes again"
     }
     if (said.previous !== this.previous) return "does not follow the one before: one of them was changed"
-    const key = said.kind === "begin" ? this.beginning(said) : this.key
+    const key = this.introduces(said) ? Option.getOrUndefined(publicKeyOf(said.publicKey ?? "")) : this.key
     if (key === undefined) return "was signed with a key that no checkpoint names"
     if (signed.keyId !== keyIdOf(key)) return `was signed with the key ${signed.keyId}, which no checkpoint names`
     return isSignedBy(key, signed) ? undefined : "does not carry the signature of its text"
   }
 
-  private beginning({ n, publicKey }: Statement): KeyObject | undefined {
-    return n === 1 && publicKey !== undefined ? Option.getOrUndefined(publicKeyOf(publicKey)) : undefined
+  /** Whether the statement brings its own key: the first one, and a restore into another home. */
+  private introduces({ kind, n, publicKey }: Statement): boolean {
+    return kind === "begin" ? n === 1 : kind === "restore" && publicKey !== undefined
   }
 
-  private take({ atMs, hash, id, kind, n, publicKey, seal }: Statement): void {
-    if (publicKey !== undefined && (kind === "begin" || kind === "rotation")) {
+  private take(said: Statement): void {
+    const { atMs, hash, id, kind, n, publicKey, seal } = said
+    if (publicKey !== undefined) {
       this.key = Option.getOrUndefined(publicKeyOf(publicKey))
+      if (this.introduces(said)) this.keyIds = []
       if (this.key !== undefined) this.keyIds.push(keyIdOf(this.key))
     }
     if (kind === "restore") this.restores++

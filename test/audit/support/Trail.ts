@@ -4,16 +4,13 @@ import { Effect, Layer, Stream } from "effect"
 import {
   Audit,
   type AuditEntry,
-  type AuditFilter,
   AuditSink,
   AuditTrail,
   Checkpoints,
-  type ExportCursor,
-  type ExportFormat,
   type SignedStatement,
   verifyExport
 } from "../../../src/audit/index.ts"
-import { type Actor } from "../../../src/model/index.ts"
+import { type Actor, type AuditCursor, type AuditFilter, type AuditFormat } from "../../../src/model/index.ts"
 import { Persistence, PersistenceConfig, Write } from "../../../src/persistence/index.ts"
 
 export const alice: Actor = { userId: "user:alice", tokenId: "00112233aabbccdd", role: "operator", scopes: [] }
@@ -85,14 +82,14 @@ export const tamper = (change: (db: Sqlite.Database) => void) =>
   Effect.flatMap(Persistence.Persistence, ({ file }) => Effect.sync(() => tamperWith(file, change)))
 
 /** A whole export, page by page. */
-export const exported = (format: ExportFormat, filter: AuditFilter = {}, from?: ExportCursor) =>
+export const exported = (format: AuditFormat, filter: AuditFilter = {}, from?: AuditCursor) =>
   Effect.gen(function*() {
     const trail = yield* AuditTrail.AuditTrail
     let text = ""
     let pages = 0
-    let cursor: ExportCursor | undefined = from
+    let cursor: AuditCursor | undefined = from
     for (;;) {
-      const page: { readonly text: string; readonly next: ExportCursor | null } = yield* trail.exportPage({
+      const page: { readonly text: string; readonly next: AuditCursor | null } = yield* trail.exportPage({
         format,
         filter,
         cursor

@@ -1,5 +1,5 @@
 import { Schema } from "effect"
-import { TimestampMs } from "../model/index.ts"
+import { TimestampMs } from "./Ids.ts"
 
 /**
  * What is wrong with an audit.
@@ -14,7 +14,7 @@ import { TimestampMs } from "../model/index.ts"
  * - `Statement`: a checkpoint is missing, changed, not signed as it should be, or differs from the one beside the database.
  * - `Unreadable`: not an export of an audit, or one that was cut off.
  */
-export const Problem = Schema.Struct({
+export const AuditProblem = Schema.Struct({
   kind: Schema.Literal(
     "Altered",
     "Missing",
@@ -32,12 +32,12 @@ export const Problem = Schema.Struct({
   n: Schema.NullOr(Schema.Int),
   detail: Schema.String
 })
-export type Problem = typeof Problem.Type
+export type AuditProblem = typeof AuditProblem.Type
 
 /** What an examination of the whole log found. */
-export const Verification = Schema.Struct({
+export const AuditVerification = Schema.Struct({
   /** Null: every row and every checkpoint is in order. */
-  problem: Schema.NullOr(Problem),
+  problem: Schema.NullOr(AuditProblem),
   log: Schema.String,
   /** Rows examined; of an export also those of which only the digest was there. */
   rows: Schema.Int,
@@ -53,7 +53,7 @@ export const Verification = Schema.Struct({
   sealedThroughId: Schema.Int,
   /** Restores of older states that were recorded and signed. */
   restores: Schema.Int,
-  /** Ids of the keys that signed, in their order. */
+  /** Ids of the keys that signed, in their order; after a restore into another home, those from there on. */
   keyIds: Schema.Array(Schema.String)
 })
-export type Verification = typeof Verification.Type
+export type AuditVerification = typeof AuditVerification.Type
