@@ -1,10 +1,12 @@
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import { ConfigError, Effect, Layer, Option } from "effect"
 import { Access, AccessConfig } from "./access/index.ts"
-import { Audit } from "./audit/index.ts"
+import { Audit, AuditConfig, AuditSink, AuditTrail, Checkpoints, Deployment } from "./audit/index.ts"
 import { Cache, CacheConfig } from "./cache/index.ts"
 import { Home, ServiceInfo } from "./cli/index.ts"
 import * as SecretAudit from "./cli/SecretAudit.ts"
+import * as StartAudit from "./cli/StartAudit.ts"
+import { version } from "./cli/Version.ts"
 import * as Worker from "./cli/Worker.ts"
 import * as WorkerLink from "./cli/WorkerLink.ts"
 import * as WorkflowModules from "./cli/WorkflowModules.ts"
@@ -39,6 +41,8 @@ const Providers = SecretProviders.layerConfig.pipe(
 
 const settings = [
   PersistenceConfig.layerConfig,
+  AuditConfig.layerConfig,
+  Deployment.layerConfig(version),
   AccessConfig.layerConfig,
   EngineConfig.layerConfig,
   CacheConfig.layerConfig,
@@ -59,6 +63,14 @@ export const checkSettings = Effect.validateAll(
 
 /** They are read before anything is opened, so that a bad one leaves no trace. */
 const Settings = Layer.unwrapEffect(Effect.as(checkSettings, Layer.mergeAll(...settings)))
+
+/** Signed from its beginning; nothing of it leaves the home unless somebody supplies a sink. */
+const AuditLive = StartAudit.layer.pipe(
+  Layer.provideMerge(AuditTrail.layer),
+  Layer.provideMerge(Checkpoints.layer),
+  Layer.provide(AuditSink.layerNone),
+  Layer.provideMerge(Audit.layer)
+)
 
 const AccessLive = Layer.provide(Access.layer, Gateway.layerMethods)
 
@@ -128,7 +140,7 @@ export const App = Info.pipe(
   Layer.provideMerge(Layer.merge(JournalLive, Cache.layer)),
   Layer.provideMerge(AccessLive),
   Layer.provideMerge(SecretsLive),
-  Layer.provideMerge(Audit.layer),
+  Layer.provideMerge(AuditLive),
   Layer.provideMerge(Persistence.layer),
   Layer.provide(Settings),
   Layer.provide(NodeContext.layer)

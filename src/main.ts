@@ -3,6 +3,7 @@ import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect } from "effect"
 import { Cli, Logs } from "./cli/index.ts"
+import * as Version from "./cli/Version.ts"
 
 // The service is a large graph: only `serve` (and `config`, which reads its settings) waits for it to load.
 const composition = Effect.promise(() => import("./App.ts"))
@@ -11,7 +12,7 @@ const main = Cli.run(process.argv, {
   app: Effect.map(composition, ({ App }) => App),
   checkConfig: Effect.flatMap(composition, ({ checkSettings }) => checkSettings),
   work: Effect.map(composition, ({ work }) => work),
-  version: "0.1.0"
+  version: Version.version
 })
 
 // A reader that went away (`smithers events … | head`) is the business of whoever writes.

@@ -17,7 +17,7 @@ import { makeQueries, type TokenRow, touch } from "./internal/TokenTable.ts"
 import { Methods } from "./Methods.ts"
 import { migrations } from "./migrations.ts"
 import { Permit } from "./Permit.ts"
-import type { Principal } from "./Principal.ts"
+import { type Principal, toActor } from "./Principal.ts"
 import { grantBounds, type TokenGrant } from "./TokenGrant.ts"
 
 /** A new token. The secret exists here and nowhere else. */
@@ -54,6 +54,10 @@ export class Access extends Context.Tag("smithers-orchestrator/access/Access")<A
     scope: S,
     method?: string
   ) => Effect.Effect<Permit<S>, Forbidden>
+  /** The same without a permit, for what is shown or not. */
+  readonly permits: (principal: Principal, scope: CatalogScope, method?: string) => boolean
+  /** Puts into the audit that the principal was not let do something; of many of a kind a few a minute. */
+  readonly noteRefused: (principal: Principal, operation: string, requiredScope: string) => Effect.Effect<void>
   /** Ends a grant now. A grant that has been revoked already stays as it is. */
   readonly revoke: (tokenId: string, actor: Actor) => Effect.Effect<TokenGrant, TokenNotFound | PersistenceError>
   /**
@@ -174,6 +178,9 @@ const make = Effect.gen(function*() {
     return Effect.zipRight(Effect.zipRight(Metric.increment(refusedAs[reason]), noted), error)
   }
 
+  const noteRefused = (principal: Principal, operation: string, requiredScope: string) =>
+    noteRefusal("access.refuse", requiredScope, toActor(principal), `${operation} needs ${requiredScope}`)
+
   return Access.of({
     issue: Effect.fn("Access.issue")(function*({ actor, label, role, scopes, ttlMs, userId }) {
       const lifetimeMs = ttlMs ?? Math.min(grantBounds.defaultTtlMs, maxTtlMs)
@@ -214,7 +221,14 @@ const make = Effect.gen(function*() {
     authorize: (principal, scope, method) =>
       allows(principal.scopes, scope, method, methods)
         ? Effect.succeed(new Permit(principal, scope))
-        : new Forbidden({ requiredScope: scope, method: method ?? null }),
+        : Effect.zipRight(
+          noteRefused(principal, method ?? scope, scope),
+          new Forbidden({ requiredScope: scope, method: method ?? null })
+        ),
+
+    permits: (principal, scope, method) => allows(principal.scopes, scope, method, methods),
+
+    noteRefused,
 
     revoke: Effect.fn("Access.revoke")(function*(tokenId, actor) {
       const row = yield* find(tokenId)

@@ -1,8 +1,11 @@
 import { SqlSchema } from "@effect/sql"
 import { Clock, Context, Effect, Layer, Number, Record, Schema } from "effect"
-import { actorName, Bounds } from "../model/index.ts"
+import { actorName, AuditDetail, AuditFilter, AuditRecord, Bounds } from "../model/index.ts"
 import { Persistence, PersistenceError, Write } from "../persistence/index.ts"
-import { AuditDetail, type AuditEntry, AuditRecord } from "./AuditEntry.ts"
+import type { AuditEntry } from "./AuditEntry.ts"
+import { Deployment } from "./Deployment.ts"
+import { conditionsOf } from "./internal/Conditions.ts"
+import { columns, type Content, digestOf, genesisOf, headText, link } from "./internal/Chain.ts"
 import { migrations } from "./migrations.ts"
 
 /**
@@ -18,22 +21,26 @@ export class Audit extends Context.Tag("smithers-orchestrator/audit/Audit")<Audi
   readonly append: (entry: AuditEntry) => Write.Write<void>
   /** Writes one entry by itself, at the time of the clock: for what was refused or failed, and so changed nothing. */
   readonly record: (entry: Omit<AuditEntry, "atMs">) => Effect.Effect<void, PersistenceError>
+  /** Names this log: a database of another service has another one. */
+  readonly logId: string
+  /** What the first row follows. */
+  readonly genesis: { readonly id: number; readonly hash: string }
+  /** The last row that was committed. */
+  readonly lastId: () => number
+  /** Waits until the row with this id, or a later one, has been committed. */
+  readonly reached: (id: number) => Effect.Effect<void>
   /**
    * One page, newest first. `afterId` is the last id of the previous page; a page holds at most `limit` rows, and never
    * more than `Bounds.pageRows`.
    */
   readonly list: (query: {
     readonly afterId?: number | undefined
-    readonly action?: string | undefined
-    readonly runId?: string | undefined
-    readonly actor?: string | undefined
     readonly limit: number
-  }) => Effect.Effect<ReadonlyArray<AuditRecord>, PersistenceError>
+  } & AuditFilter) => Effect.Effect<ReadonlyArray<AuditRecord>, PersistenceError>
 }>() {}
 
-const insert = `INSERT INTO _smithers_audit
-  (at_ms, actor, token_id, role, action, target, run_id, outcome, reason, detail_json)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+const insert = `INSERT INTO _smithers_audit (${columns.join(", ")}, previous_hash, hash)
+  VALUES (${columns.map(() => "?").join(", ")}, ?, ?)`
 
 const encodeDetail = Schema.encodeSync(Schema.parseJson(AuditDetail))
 
@@ -46,56 +53,104 @@ const cutDetail = (detail: AuditDetail): AuditDetail =>
     (value) => typeof value === "string" ? cutText(value) : Array.isArray(value) ? value.map(cutText) : value
   )
 
-const append = (entry: AuditEntry): Write.Write<void> =>
-  Write.map(() => undefined)(Write.run(insert, [
+/** The row of an entry without its place in the chain. */
+const contentOf = (entry: AuditEntry, deployment: string | null): Content => {
+  const { actor } = entry
+  return [
     entry.atMs,
-    actorName(entry.actor),
-    entry.actor.tokenId,
-    entry.actor.role,
+    actorName(actor),
+    actor.tokenId,
+    actor.role,
+    entry.orgId ?? null,
+    entry.projectId ?? null,
+    entry.runId,
     entry.action,
     entry.target === null ? null : cutText(entry.target),
-    entry.runId,
     entry.outcome,
     entry.reason === null ? null : cutText(entry.reason),
+    actor.requestId ?? null,
+    actor.traceId ?? null,
+    deployment,
+    entry.moduleRevision ?? null,
     encodeDetail(cutDetail(entry.detail))
-  ]))
+  ]
+}
+
+const readLogId = ({ read }: Persistence.Persistence["Type"]) =>
+  Effect.map(read("SELECT log_id AS id FROM _smithers_audit_log", []), (rows) => rows[0]!["id"] as string)
 
 const StoredRecord = Schema.Struct({ ...AuditRecord.fields, detail: Schema.parseJson(AuditDetail) })
 
 const make = Effect.gen(function*() {
   const persistence = yield* Persistence.Persistence
   const { sql } = persistence
+  const deployment = yield* Deployment
   yield* persistence.migrate(migrations)
+  const logId = yield* readLogId(persistence)
+  const genesis = { id: 0, hash: genesisOf(logId) }
+  const [head] = yield* persistence.read(headText, [])
+  let lastId = (head?.["id"] as number | undefined) ?? 0
+  let awaited = { id: Infinity, latch: Effect.unsafeMakeLatch() }
+
+  const committed = (id: number) => {
+    lastId = id
+    if (id >= awaited.id) awaited.latch.unsafeOpen()
+  }
+
+  const reached = (id: number): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      if (lastId >= id) return Effect.void
+      // One waits at a time, for one row: the checkpoints.
+      awaited = { id, latch: Effect.unsafeMakeLatch() }
+      return awaited.latch.await
+    })
+
+  /** Joins the chain behind whatever precedes it in its transaction, units of the same group commit included. */
+  const append = (entry: AuditEntry): Write.Write<void> => {
+    const content = contentOf(entry, deployment)
+    return Write.rows(headText, []).pipe(
+      Write.next(insert, ([last]) => {
+        const { hash, id } = last === undefined ? genesis : last as typeof genesis
+        const row = [id + 1, ...content]
+        return [...row, hash, link(hash, digestOf(row))]
+      }),
+      Write.map(([last]) => (last === undefined ? 0 : last["id"] as number) + 1),
+      Write.tapCommitted(committed),
+      Write.map(() => undefined)
+    )
+  }
 
   const page = SqlSchema.findAll({
     Request: Schema.Struct({
-      afterId: Schema.UndefinedOr(Schema.Int),
-      action: Schema.UndefinedOr(Schema.String),
-      runId: Schema.UndefinedOr(Schema.String),
-      actor: Schema.UndefinedOr(Schema.String),
+      ...AuditFilter.fields,
+      afterId: Schema.optional(Schema.Int),
       limit: Schema.Int
     }),
     Result: StoredRecord,
-    execute: ({ action, actor, afterId, limit, runId }) =>
-      sql`SELECT id, at_ms AS "atMs", actor, token_id AS "tokenId", role, action, target, run_id AS "runId", outcome,
-        reason, detail_json AS "detail" FROM _smithers_audit
+    execute: ({ afterId, limit, ...filter }) =>
+      sql`SELECT id, at_ms AS "atMs", actor, token_id AS "tokenId", role, org_id AS "orgId", project_id AS "projectId",
+        action, target, run_id AS "runId", outcome, reason, request_id AS "requestId", trace_id AS "traceId",
+        deployment, module_revision AS "moduleRevision", detail_json AS "detail", previous_hash AS "previousHash", hash
+        FROM _smithers_audit
         WHERE ${
         sql.and([
           ...(afterId === undefined ? [] : [sql`id < ${afterId}`]),
-          ...(action === undefined ? [] : [sql`action = ${action}`]),
-          ...(runId === undefined ? [] : [sql`run_id = ${runId}`]),
-          ...(actor === undefined ? [] : [sql`actor = ${actor}`])
+          ...conditionsOf(sql, filter)
         ])
       } ORDER BY id DESC LIMIT ${limit}`
   })
 
   return Audit.of({
     append,
+    logId,
+    genesis,
+    lastId: () => lastId,
+    reached,
     record: Effect.fn("Audit.record")(function*(entry) {
       yield* persistence.write(append({ ...entry, atMs: yield* Clock.currentTimeMillis }))
     }),
-    list: Effect.fn("Audit.list")(({ action, actor, afterId, limit, runId }) =>
-      page({ action, actor, afterId, runId, limit: Number.clamp(limit, { minimum: 0, maximum: Bounds.pageRows }) })
+    list: Effect.fn("Audit.list")(({ limit, ...query }) =>
+      page({ ...query, limit: Number.clamp(limit, { minimum: 0, maximum: Bounds.pageRows }) })
         .pipe(
           PersistenceError.refail("Audit.list")
         )

@@ -1,41 +1,18 @@
 import { Schema } from "effect"
-import { Actor, TimestampMs } from "../model/index.ts"
+import { Actor, auditedOperation, TimestampMs } from "../model/index.ts"
 
-/** How the operation ended: done, refused by a rule, or failed on the way. */
-const AuditOutcome = Schema.Literal("ok", "refused", "failed")
-
-/** What else there is to say: flat, small, never a secret, never a payload. */
-export const AuditDetail = Schema.Record({
-  key: Schema.String,
-  value: Schema.Union(Schema.String, Schema.Number, Schema.Boolean, Schema.Null, Schema.Array(Schema.String))
-})
-export type AuditDetail = typeof AuditDetail.Type
-
-const what = {
-  /** `<noun>.<verb>`: `token.revoke`, `run.delete`, `approval.approve`. */
-  action: Schema.String,
-  /** What was acted upon: the id of a token, node, frame, file. */
-  target: Schema.NullOr(Schema.String),
-  /** The run concerned. Not a foreign key: an audit row outlives its run. */
-  runId: Schema.NullOr(Schema.String),
-  outcome: AuditOutcome,
-  /** Why it was refused, why it failed, or the note of whoever did it. */
-  reason: Schema.NullOr(Schema.String),
-  detail: AuditDetail
-}
+const NullableString = Schema.NullOr(Schema.String)
 
 /** One operation to be remembered. */
-export const AuditEntry = Schema.Struct({ atMs: TimestampMs, actor: Actor, ...what })
-export type AuditEntry = typeof AuditEntry.Type
-
-/** One row of the audit, as read back. */
-export const AuditRecord = Schema.Struct({
-  id: Schema.Int,
+export const AuditEntry = Schema.Struct({
   atMs: TimestampMs,
-  /** Who it was: user id, else token id, else role. */
-  actor: Schema.String,
-  tokenId: Schema.NullOr(Schema.String),
-  role: Schema.String,
-  ...what
+  actor: Actor,
+  ...auditedOperation,
+  /** The organization and project it happened in. */
+  orgId: Schema.optional(NullableString),
+  projectId: Schema.optional(NullableString),
+  /** Revision of the workflow module concerned. */
+  moduleRevision: Schema.optional(NullableString)
 })
-export type AuditRecord = typeof AuditRecord.Type
+/** Request and trace come with the actor, where a request is served. */
+export type AuditEntry = Omit<typeof AuditEntry.Type, "actor"> & { readonly actor: Actor }

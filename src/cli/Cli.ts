@@ -3,6 +3,7 @@ import { Terminal } from "@effect/platform"
 import { Cause, type ConfigError, Console, Effect, Exit, Layer, Schema } from "effect"
 import { CommandFailed, exitCodes } from "./CommandFailed.ts"
 import { approveCommand, denyCommand } from "./commands/ApprovalCommands.ts"
+import { auditCommand } from "./commands/AuditCommands.ts"
 import { backupCommand } from "./commands/BackupCommands.ts"
 import { cacheCommand } from "./commands/CacheCommands.ts"
 import { configCommand } from "./commands/ConfigCommand.ts"
@@ -95,6 +96,7 @@ const rootCommand = <E, F, R>(composition: Composition<E, F, R>) => {
       cacheCommand,
       sandboxCommand,
       tokenCommand,
+      auditCommand,
       backupCommand,
       doctorCommand,
       workerCommand(composition.work),

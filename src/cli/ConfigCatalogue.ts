@@ -49,6 +49,17 @@ export const catalogue: ReadonlyArray<Setting> = [
   setting("SMITHERS_ADMIN_TOKEN", null, "The operator's token; unset: one is made and kept in `<home>/admin-token`.", {
     secret: true
   }),
+  setting(
+    "SMITHERS_DEPLOYMENT",
+    null,
+    "What is deployed, as each audit row names it: up to 256 characters; unset: the version of the product."
+  ),
+  setting("SMITHERS_AUDIT_CHECKPOINT_ROWS", "10000", "Audit rows after which a checkpoint is signed, 1 to 1000000."),
+  setting(
+    "SMITHERS_AUDIT_CHECKPOINT_INTERVAL",
+    "10 minutes",
+    "The longest time between two signed checkpoints of the audit, 1 second to 1 day."
+  ),
   setting("SMITHERS_TOKEN_MAX_TTL", "30 days", "The longest lifetime that a token may be issued for."),
   setting(
     "SMITHERS_SECRETS_TTL",

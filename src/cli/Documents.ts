@@ -7,7 +7,10 @@ import {
   GetRunDiff,
   IssueToken,
   LaunchRun,
+  ListAudit,
   NodeStateRow,
+  PruneAudit,
+  RotateAuditKey,
   RunDetail,
   RunRow,
   SandboxProof,
@@ -16,6 +19,7 @@ import {
   TokenRow,
   WorkflowRow
 } from "../gateway/contract.ts"
+import { AuditFormat, AuditVerification } from "../model/index.ts"
 
 /** `serve`: the service that has started. */
 export const ServiceDocument = Schema.Struct({
@@ -69,6 +73,21 @@ export const WorkflowsDocument = Schema.Struct({ workflows: Schema.Array(Workflo
 
 /** `cache list`. */
 export const CacheDocument = Schema.Struct({ entries: Schema.Array(CacheEntryRow) })
+
+/** `audit list`. */
+export const AuditDocument = Schema.Struct({ rows: ListAudit.successSchema })
+
+/** `audit verify`: what was found; `problem` is null when all is in order. */
+export const AuditVerificationDocument = AuditVerification
+
+/** `audit export --output`: what was written. */
+export const AuditExportDocument = Schema.Struct({ file: Schema.String, format: AuditFormat, rows: Schema.Int })
+
+/** `audit rotate-key`. */
+export const AuditKeyDocument = RotateAuditKey.successSchema
+
+/** `audit prune`. */
+export const AuditPrunedDocument = PruneAudit.successSchema
 
 /** `token list`. */
 export const TokensDocument = Schema.Struct({ tokens: Schema.Array(TokenRow) })

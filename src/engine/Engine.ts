@@ -178,6 +178,8 @@ const bounded = (field: string, text: string, bound: number) =>
     ? Effect.void
     : new InvalidInput({ field, problem: `has ${Buffer.byteLength(text)} bytes, at most ${bound} are accepted` })
 
+const actionOf = ({ approved }: Decision) => approved ? "approval.grant" : "approval.deny"
+
 const make = Effect.gen(function*() {
   const persistence = yield* Persistence.Persistence
   const journal = yield* Journal.Journal
@@ -204,8 +206,9 @@ const make = Effect.gen(function*() {
     action: string,
     target: string,
     runId: string,
-    detail: AuditDetail = {}
-  ) => audit.append({ atMs, actor, action, target, runId, outcome: "ok", reason: null, detail })
+    detail: AuditDetail = {},
+    reason: string | null = null
+  ) => audit.append({ atMs, actor, action, target, runId, outcome: "ok", reason, detail })
 
   const info = ({ workflow }: Definition): WorkflowInfo => ({
     key: workflow.name,
@@ -478,9 +481,7 @@ const make = Effect.gen(function*() {
           data: { by: decidedBy, payloadSha256: asked.payloadSha256 }
         }),
         ...completion({ runs, journal }, { ...at, kind: "approval", outputJson }, now),
-        operated(now, actor, decision.approved ? "approval.grant" : "approval.deny", nodeId, runId, {
-          payloadSha256: asked.payloadSha256
-        })
+        operated(now, actor, actionOf(decision), nodeId, runId, { payloadSha256: asked.payloadSha256, iteration }, note)
       ]))
       yield* runner.arrive(runId, {
         nodeId,
@@ -503,7 +504,12 @@ const make = Effect.gen(function*() {
       }
     }).pipe(
       Effect.uninterruptible,
-      Effect.catchTags({ RunChanged: () => refusal(decision), NodeCompleted: () => refusal(decision) })
+      Effect.catchTags({ RunChanged: () => refusal(decision), NodeCompleted: () => refusal(decision) }),
+      Effect.tapErrorTag("DecisionRefused", ({ message }) => {
+        const { actor, iteration, nodeId, runId } = decision
+        const entry = { actor, action: actionOf(decision), target: nodeId, runId, detail: { iteration } }
+        return audit.record({ ...entry, outcome: "refused", reason: message })
+      })
     )
 
   /** Why a decision that was possible a moment ago is not any more. */

@@ -18,6 +18,7 @@ import {
   Scope
 } from "effect"
 import { randomUUID } from "node:crypto"
+import { Audit } from "../audit/index.ts"
 import { Cache } from "../cache/index.ts"
 import { Journal, RunStore } from "../journal/index.ts"
 import {
@@ -137,6 +138,7 @@ const make = Effect.gen(function*() {
   const runs = yield* RunStore.RunStore
   const approvals = yield* ApprovalStore
   const timers = yield* TimerStore
+  const audit = yield* Audit.Audit
   const cache = yield* Cache.Cache
   const guard = yield* SecretGuard.SecretGuard
   const budget = yield* Budget
@@ -435,7 +437,18 @@ const make = Effect.gen(function*() {
       if (!active.has(runId)) active.set(runId, run)
       const recorded = persistence.write(Write.discard([
         runs.insert({ ...request, ownerId }),
-        event(runId, "RunStarted", createdAtMs, { workflow })
+        event(runId, "RunStarted", createdAtMs, { workflow }),
+        audit.append({
+          atMs: createdAtMs,
+          actor,
+          action: "run.launch",
+          target: workflow,
+          runId,
+          outcome: "ok",
+          reason: null,
+          moduleRevision: request.moduleRevision,
+          detail: parentRunId === null ? {} : { parentRunId }
+        })
       ]))
       return Effect.zipRight(
         Effect.onError(recorded, () => unregister(run)),

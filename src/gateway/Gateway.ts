@@ -6,6 +6,7 @@ import { Engine } from "../engine/index.ts"
 import { Journal, RunStore } from "../journal/index.ts"
 import { SecretGuard } from "../secrets/index.ts"
 import * as ApprovalHandlers from "./ApprovalHandlers.ts"
+import * as AuditHandlers from "./AuditHandlers.ts"
 import * as CacheHandlers from "./CacheHandlers.ts"
 import { type GatewayRpc, methodScopes } from "./contract.ts"
 import * as EventHandlers from "./EventHandlers.ts"
@@ -105,6 +106,7 @@ const handlers = Layer.mergeAll(
   WorkflowHandlers.layer,
   EventHandlers.layer,
   CacheHandlers.layer,
+  AuditHandlers.layer,
   SandboxHandlers.layer,
   TokenHandlers.layer,
   HealthHandlers.layer,

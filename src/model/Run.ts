@@ -69,7 +69,12 @@ export const Actor = Schema.Struct({
   role: Schema.String,
   scopes: Schema.Array(Schema.String)
 })
-export type Actor = typeof Actor.Type
+/** In the middle of a request it carries which one, for the audit; that is not stored with what the actor did. */
+export type Actor = typeof Actor.Type & {
+  readonly requestId?: string | undefined
+  /** W3C trace id: 32 hexadecimal digits. */
+  readonly traceId?: string | undefined
+}
 
 /** How the actor is named in decisions and audit rows. */
 export const actorName = (actor: Actor): string => actor.userId ?? actor.tokenId ?? actor.role

@@ -1,4 +1,7 @@
 export * from "./Approval.ts"
+export * from "./AuditQuery.ts"
+export * from "./AuditRecord.ts"
+export * from "./AuditVerification.ts"
 export * from "./Bounds.ts"
 export * from "./CacheEvent.ts"
 export * from "./Ids.ts"

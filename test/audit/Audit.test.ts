@@ -2,8 +2,8 @@ import { NodeContext } from "@effect/platform-node"
 import { assert, it } from "@effect/vitest"
 import Sqlite from "better-sqlite3"
 import { Effect, Exit, Layer, TestClock } from "effect"
-import { Audit, type AuditEntry } from "../../src/audit/index.ts"
-import { type Actor, Bounds } from "../../src/model/index.ts"
+import { Audit, type AuditEntry, Deployment } from "../../src/audit/index.ts"
+import { type Actor, type AuditRecord, Bounds } from "../../src/model/index.ts"
 import { Persistence, Write } from "../../src/persistence/index.ts"
 
 const Live = Audit.layer.pipe(Layer.provideMerge(Persistence.layerTemp), Layer.provide(NodeContext.layer))
@@ -42,24 +42,37 @@ it.effect("an appended entry is read back as it was given", () =>
     const audit = yield* Audit.Audit
     const persistence = yield* Persistence.Persistence
     yield* persistence.write(audit.append(entry({
+      actor: { ...alice, requestId: "req-1", traceId: "0af7651916cd43dd8448eb211c80319c" },
+      orgId: "org-1",
+      moduleRevision: "sha-1",
       outcome: "refused",
       reason: "not yours",
       detail: { force: true, rows: 3, scopes: ["a", "b"], note: null }
     })))
-    assert.deepStrictEqual(yield* audit.list({ limit: 10 }), [{
+    const [{ hash, previousHash, ...row }, ...others] = yield* audit.list({ limit: 10 }) as Effect.Effect<[AuditRecord]>
+    assert.deepStrictEqual(others, [])
+    assert.strictEqual(previousHash, audit.genesis.hash)
+    assert.match(hash, /^[0-9a-f]{64}$/)
+    assert.deepStrictEqual(row, {
       id: 1,
       atMs: 5,
       actor: "user:alice",
       tokenId: "00112233aabbccdd",
       role: "operator",
+      orgId: "org-1",
+      projectId: null,
+      requestId: "req-1",
+      traceId: "0af7651916cd43dd8448eb211c80319c",
+      deployment: "v7",
+      moduleRevision: "sha-1",
       action: "run.delete",
       target: "run-1",
       runId: "run-1",
       outcome: "refused",
       reason: "not yours",
       detail: { force: true, rows: 3, scopes: ["a", "b"], note: null }
-    }])
-  }).pipe(Effect.provide(Live)))
+    })
+  }).pipe(Effect.provide(Live), Effect.provideService(Deployment.Deployment, "v7")))
 
 it.effect("an entry is committed with the change it is joined with, or not at all", () =>
   Effect.gen(function*() {

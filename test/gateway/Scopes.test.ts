@@ -1,6 +1,6 @@
 import { assert, describe, layer } from "@effect/vitest"
-import { Effect } from "effect"
-import { GatewayRpcs, methodScopes, scopeOf } from "../../src/gateway/contract.ts"
+import { Context, Effect, Option } from "effect"
+import { AdminOnly, GatewayRpcs, methodScopes, scopeOf } from "../../src/gateway/contract.ts"
 import { catalogScopes } from "../../src/model/index.ts"
 import { rpc } from "./support/Http.ts"
 import { gatewayWith, tokenFor } from "./support/Service.ts"
@@ -17,7 +17,7 @@ const implied: Readonly<Record<string, ReadonlyArray<string>>> = {
 const methods = [...GatewayRpcs.requests.values()].map((method) => ({
   name: method._tag,
   scope: scopeOf(method),
-  adminOnly: method._tag.startsWith("tokens.")
+  adminOnly: Option.isSome(Context.getOption(method.annotations, AdminOnly))
 }))
 
 /** Parameters that every method refuses, so that a call which is authorised ends at its schema. */

@@ -1,5 +1,7 @@
 import { Args, Command, Options } from "@effect/cli"
-import { Effect, Option } from "effect"
+import { FileSystem } from "@effect/platform"
+import { Clock, Effect, Option } from "effect"
+import type { AuditDetail } from "../../model/index.ts"
 import type { Backup } from "../../persistence/index.ts"
 import { ConnectionConfig, layerConfig } from "../ConnectionConfig.ts"
 import { BackupDocument } from "../Documents.ts"
@@ -9,6 +11,35 @@ import { fields, timestamp } from "../Table.ts"
 
 /** The database driver is loaded by the commands that need it. */
 const backups = Effect.map(Effect.promise(() => import("../../persistence/index.ts")), ({ Backup }) => Backup)
+
+const spool = Effect.map(Effect.promise(() => import("../../audit/index.ts")), ({ Spool }) => Spool)
+
+/** Whoever may open the home. */
+const operator = { userId: "local-operator", tokenId: null, role: "admin", scopes: [] }
+
+/** Leaves a row for the audit of a home, failures included, if there is such a home. */
+const audited = <A extends Backup.Backup, E extends { readonly message: string }, R>(
+  action: string,
+  target: Option.Option<string>,
+  work: Effect.Effect<A, E, R>
+) =>
+  Effect.gen(function*() {
+    const fs = yield* FileSystem.FileSystem
+    const { leave } = yield* spool
+    const root = yield* home
+    const atMs = yield* Clock.currentTimeMillis
+    const note = (target: string | null, outcome: "ok" | "failed", reason: string | null, detail: AuditDetail) =>
+      Effect.whenEffect(
+        leave(root, { atMs, actor: operator, action, target, runId: null, outcome, reason, detail }),
+        Effect.orElseSucceed(fs.exists(root), () => false)
+      )
+    return yield* work.pipe(
+      Effect.tap(({ file, manifest }) =>
+        note(file, "ok", null, { sha256: manifest.sha256, bytes: manifest.bytes, madeAtMs: manifest.createdAtMs })
+      ),
+      Effect.tapError(({ message }) => Effect.ignore(note(Option.getOrNull(target), "failed", message, {})))
+    )
+  })
 
 const home = Effect.map(ConnectionConfig, (config) => config.home)
 
@@ -55,11 +86,15 @@ const createCommand = Command.make("create", {
 }, ({ destination }) =>
   Effect.gen(function*() {
     const { create } = yield* backups
-    const made = yield* create({
-      home: yield* home,
-      destination: Option.getOrUndefined(destination),
-      onProgress: yield* showProgress
-    })
+    const made = yield* audited(
+      "backup.create",
+      destination,
+      create({
+        home: yield* home,
+        destination: Option.getOrUndefined(destination),
+        onProgress: yield* showProgress
+      })
+    )
     yield* print("Backup", made)
   })).pipe(
     Command.withDescription("Back up the home's database; the service may go on meanwhile."),
@@ -84,7 +119,11 @@ const restoreCommand = Command.make("restore", {
 }, ({ backup, force }) =>
   Effect.gen(function*() {
     const { restore } = yield* backups
-    const restored = yield* restore({ home: yield* home, backup, force, onProgress: yield* showProgress })
+    const restored = yield* audited(
+      "backup.restore",
+      Option.some(backup),
+      restore({ home: yield* home, backup, force, onProgress: yield* showProgress })
+    )
     yield* print("Restored", restored)
   })).pipe(
     Command.withDescription("Put a backup into SMITHERS_HOME, whose service must not run."),

@@ -1,22 +1,12 @@
 import { Command } from "@effect/cli"
-import { Config, type ConfigError, Effect, Option } from "effect"
+import { type ConfigError, Effect } from "effect"
 import { CommandFailed } from "../CommandFailed.ts"
-import { catalogue } from "../ConfigCatalogue.ts"
 import { ConfigDocument } from "../Documents.ts"
 import { configProblems } from "../Explanation.ts"
 import { Output } from "../Output.ts"
+import { readSettings } from "../Settings.ts"
 import { local, provideOutput } from "../SharedOptions.ts"
 import { table } from "../Table.ts"
-
-const readSettings = Effect.forEach(
-  catalogue,
-  (setting) =>
-    Effect.map(Config.option(Config.string(setting.key)), (given) => ({
-      ...setting,
-      value: Option.isNone(given) ? setting.default : setting.secret ? "<redacted>" : given.value,
-      source: Option.isNone(given) ? "default" as const : "env" as const
-    }))
-)
 
 /** Shows every setting; `check` reads them all as the service would. */
 export const configCommand = (check: Effect.Effect<void, ConfigError.ConfigError>) =>

@@ -3,6 +3,7 @@ import { Context, Option } from "effect"
 import type { CatalogScope } from "../../model/index.ts"
 import { Aliases, RequiredScope } from "./Annotations.ts"
 import { ApprovalRpcs } from "./ApprovalRpcs.ts"
+import { AuditRpcs } from "./AuditRpcs.ts"
 import { CacheRpcs } from "./CacheRpcs.ts"
 import { EventRpcs } from "./EventRpcs.ts"
 import { HealthRpcs } from "./HealthRpcs.ts"
@@ -20,6 +21,7 @@ export const GatewayRpcs = RunRpcs.merge(
   WorkflowRpcs,
   EventRpcs,
   CacheRpcs,
+  AuditRpcs,
   SandboxRpcs,
   TokenRpcs,
   HealthRpcs,

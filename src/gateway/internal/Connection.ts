@@ -142,7 +142,7 @@ export const serveConnection = Effect.fnUntraced(
       return yield* hello(who)
     })
 
-    const call = (method: string, params: unknown): Effect.Effect<string, GatewayFailure> => {
+    const call = (requestId: string, method: string, params: unknown): Effect.Effect<string, GatewayFailure> => {
       if (method === "connect") {
         return Effect.catchTag(
           connect(params),
@@ -152,11 +152,11 @@ export const serveConnection = Effect.fnUntraced(
       }
       return principal === undefined
         ? Effect.fail(failure("UNAUTHORIZED", "Connect first"))
-        : dispatcher.call("ws", method, params, principal)
+        : dispatcher.call("ws", method, params, principal, { requestId })
     }
     const answerRequest = ({ id, method, params = {} }: typeof RequestFrame.Type) => {
       if (method === "streamRunEvents" && principal !== undefined) return streams.open(id, params, principal)
-      return call(method, params).pipe(
+      return call(id, method, params).pipe(
         Effect.match({
           onFailure: (failed) => {
             outbox.response(errorFrame(id, dispatcher.clean(failed)))

@@ -25,6 +25,13 @@ type Served = Rpc.AnyWithProps & GatewayRpc
 type Opened = typeof StreamOpened.Type
 type CallerContext = Context.Context<Caller>
 
+/** How a call is named in the audit of what it does: as its sender named it. */
+export interface CallOrigin {
+  readonly requestId: string
+  /** W3C trace id. */
+  readonly traceId?: string | undefined
+}
+
 /** Requests by method name, whatever they came over: scope, request schema, handler, answer schema. */
 export interface Dispatcher {
   /** Who presents this; counts the refusals. */
@@ -36,7 +43,8 @@ export interface Dispatcher {
     transport: Transport,
     method: string,
     params: unknown,
-    principal: Principal.Principal
+    principal: Principal.Principal,
+    request: CallOrigin
   ) => Effect.Effect<string, GatewayFailure>
   /** `streamRunEvents`. */
   readonly stream: (
@@ -81,17 +89,23 @@ export const makeDispatcher = (
     if (method.adminOnly && !isAdministrator(principal)) {
       return Effect.fail(
         failure("FORBIDDEN", `${name} is reserved to administrators`, { requiredScope: "*" })
-      )
+      ).pipe(Effect.tapError(() => access.noteRefused(principal, name, "*")))
     }
     return Effect.mapError(access.authorize(principal, method.scope, name), toFailure)
   }
 
-  const prepare = (method: Method, name: string, params: unknown, principal: Principal.Principal) =>
+  const prepare = (
+    method: Method,
+    name: string,
+    params: unknown,
+    principal: Principal.Principal,
+    origin?: CallOrigin
+  ) =>
     Effect.flatMap(authorize(method, name, principal), (permit) => {
       const payload = method.decode(params)
       return Either.isLeft(payload)
         ? Effect.fail(payload.left)
-        : Effect.succeed([payload.right, method.callerOf(permit, principal)] as const)
+        : Effect.succeed([payload.right, method.callerOf(permit, principal, origin)] as const)
     })
 
   /** A declared failure as it is, an interruption as one, and everything else opaque. */
@@ -122,8 +136,8 @@ export const makeDispatcher = (
         access.authenticate(presented),
         (error) => Effect.zipRight(Metric.increment(authFailures), Effect.fail(toFailure(error)))
       ),
-    holds: (principal, method) => Effect.isSuccess(access.authorize(principal, scopes[method], method)),
-    call: (transport, name, params, principal) =>
+    holds: (principal, method) => Effect.sync(() => access.permits(principal, scopes[method], method)),
+    call: (transport, name, params, principal, { requestId, traceId }) =>
       Effect.suspend(() => {
         if (name.length > limits.methodChars || !methodPattern.test(name) || guard.suspects(name)) {
           return Effect.fail(invalidInput("method: is not a method name"))
@@ -139,7 +153,7 @@ export const makeDispatcher = (
         }
         return Effect.matchCauseEffect(
           Effect.flatMap(
-            prepare(method, name, params, principal),
+            prepare(method, name, params, principal, { requestId: withoutSecrets(requestId), traceId }),
             ([payload, caller]) => Effect.flatMap(method.run(payload, caller), method.encode)
           ),
           {
@@ -188,8 +202,8 @@ const makeMethod = (rpc: Served, handlers: Context.Context<Rpc.ToHandler<Gateway
       const decoded = decodePayload(params)
       return Either.mapLeft(decoded, (error) => decodeFailure(errorSchema, error))
     },
-    callerOf: (permit: Permit, principal: Principal.Principal): CallerContext =>
-      Context.make(Caller, { permit, actor: Principal.toActor(principal) }),
+    callerOf: (permit: Permit, principal: Principal.Principal, origin?: CallOrigin): CallerContext =>
+      Context.make(Caller, { permit, actor: { ...Principal.toActor(principal), ...origin } }),
     // Our handlers hold the services they were built with: of the context they need the caller alone.
     run: (payload: unknown, caller: CallerContext) =>
       Effect.mapInputContext(

@@ -48,7 +48,10 @@ export const makeHttpFace = ({ allowedOrigins, console, dispatcher, engine, stat
         if (Either.isLeft(parsed)) return Effect.fail(parsed.left)
         const { method, params } = parsed.right
         id = parsed.right.id ?? id
-        return dispatcher.call("http", method, params, principal)
+        return dispatcher.call("http", method, params, principal, {
+          requestId: identified(),
+          traceId: traceIdOf(request.headers["traceparent"])
+        })
       })).pipe(
         Effect.match({
           onFailure: (failed) => answerFailure(response, identified(), dispatcher.clean(failed)),
@@ -102,6 +105,10 @@ export const makeHttpFace = ({ allowedOrigins, console, dispatcher, engine, stat
           (failed) => answerFailure(response, crypto.randomUUID(), failed)
         ))
 }
+
+/** The trace that a `traceparent` header names (w3.org/TR/trace-context). */
+const traceIdOf = (header: string | ReadonlyArray<string> | undefined): string | undefined =>
+  typeof header === "string" ? /^00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/.exec(header)?.[1] : undefined
 
 const pathOf = (url: string): string => {
   const query = url.indexOf("?")

@@ -1,4 +1,5 @@
 import { Effect, type ParseResult, Schema, SchemaAST } from "effect"
+import type { AuditUnavailable, InvalidAuditRequest } from "../../audit/index.ts"
 import type { Forbidden, InvalidGrant, TokenNotFound, Unauthorized } from "../../access/index.ts"
 import type { DecisionRefused, InvalidInput, NodeNotFound, RunConflict, WorkflowNotFound } from "../../engine/index.ts"
 import type { RunStore } from "../../journal/index.ts"
@@ -14,9 +15,11 @@ import type {
 import { failure, type FailureCode, type GatewayFailure } from "../contract.ts"
 
 type DomainError =
+  | AuditUnavailable
   | ControlNotEnforced
   | DecisionRefused
   | Forbidden
+  | InvalidAuditRequest
   | InvalidGrant
   | InvalidInput
   | NodeNotFound
@@ -46,6 +49,7 @@ const conflictCodes = {
  * that is declared, stays inside and is answered as SERVER_ERROR.
  */
 const table: { readonly [E in DomainError as E["_tag"]]: (error: E) => Wire } = {
+  AuditUnavailable: () => [[]],
   ControlNotEnforced: ({ control, runtime }) => [["UnsupportedSandbox"], { runtime, control }],
   DecisionRefused: ({ iteration, nodeId, reason, runId, status }) => {
     switch (reason) {
@@ -60,6 +64,7 @@ const table: { readonly [E in DomainError as E["_tag"]]: (error: E) => Wire } = 
     }
   },
   Forbidden: ({ requiredScope }) => [["FORBIDDEN"], { requiredScope }],
+  InvalidAuditRequest: ({ field }) => [["INVALID_INPUT"], { field }],
   InvalidGrant: () => [["INVALID_INPUT"]],
   InvalidInput: () => [["INVALID_INPUT"]],
   NodeNotFound: () => [["NodeNotFound", "NOT_FOUND"]],

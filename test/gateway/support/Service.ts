@@ -1,7 +1,7 @@
 import { NodeContext } from "@effect/platform-node"
 import { Duration, Effect, Layer, Option, Redacted, Schema } from "effect"
 import { Access, AccessConfig } from "../../../src/access/index.ts"
-import { Audit } from "../../../src/audit/index.ts"
+import { Audit, AuditSink, AuditTrail, Checkpoints } from "../../../src/audit/index.ts"
 import { Cache } from "../../../src/cache/index.ts"
 import { ApprovalStore, Engine, EngineConfig, Runner, TaskCache, TimerStore } from "../../../src/engine/index.ts"
 import { Gateway, GatewayConfig } from "../../../src/gateway/index.ts"
@@ -58,6 +58,12 @@ const workers = Layer.provide(
   Layer.unwrapEffect(Effect.map(Persistence.Persistence, ({ home }) => BlobStore.layer(`${home}/blobs`)))
 )
 
+const audit = AuditTrail.layer.pipe(
+  Layer.provideMerge(Checkpoints.layer),
+  Layer.provide(AuditSink.layerNone),
+  Layer.provideMerge(Audit.layer)
+)
+
 type Config = Partial<GatewayConfig.GatewayConfig["Type"]>
 
 /** Sandboxes of which there are none. */
@@ -88,7 +94,7 @@ export const gatewayOver = <E, R, E2, R2>(
     Layer.provideMerge(Layer.merge(engine, TaskCache.layer)),
     Layer.provideMerge(sandboxes),
     Layer.provideMerge(Layer.mergeAll(Journal.layer, RunStore.layer, Cache.layer, access, workers)),
-    Layer.provideMerge(Audit.layer),
+    Layer.provideMerge(audit),
     Layer.provideMerge(Persistence.layerTemp),
     Layer.provideMerge(SecretGuard.layer),
     Layer.provideMerge(NodeContext.layer)
