@@ -50,33 +50,36 @@ export const taskOf = (parts: Parts): string =>
       : parts["key"] ?? JSON.stringify(Object.entries(parts).filter(([name]) => name.startsWith("key.")))
   )
 
-/** The key of a request, or why it has none. */
-export const keyOf = <A, I>({ identity, nodeId, output, policy }: Request<A, I>): Either.Either<Key, string> =>
-  Either.gen(function*() {
-    const scope = scopeOf(policy)
-    const problem = tagsProblem(policy)
-    if (problem !== undefined) return yield* Either.left(problem)
-    if (scope === "run" && identity.runId === null) {
-      return yield* Either.left("Scope run, but this is not the code of a run.")
-    }
-    const key = yield* canonicalMembers("key", () => policy.key)
-    const by = yield* canonicalMembers("by", () => typeof policy.by === "function" ? policy.by() : policy.by)
-    const dependsOn = policy.dependsOn === undefined
-      ? {}
-      : yield* canonicalMembers("dependsOn", () => policy.dependsOn)
-    const version = yield* canonical(policy.version ?? null, "version")
-    const long = {
-      tenant: JSON.stringify(identity.tenant),
-      scope: JSON.stringify(scope),
-      workflow: scope === "global" ? "null" : JSON.stringify(identity.workflow),
-      run: scope === "run" ? JSON.stringify(identity.runId) : "null",
-      task: key["key"] === "null" ? JSON.stringify(nodeId) : "null",
-      ...key,
-      version,
-      ...by,
-      ...dependsOn,
-      output: signatureOf(output).hash
-    }
-    const parts = Object.fromEntries(Object.entries(long).map(([name, text]) => [name, shortened(text)]))
-    return { key: keyOfParts(parts), parts }
-  })
+const noKey = Either.right({ key: "null" })
+
+/** The key of a request, or why it has none. In the path of every hit: it makes few objects. */
+export const keyOf = <A, I>({ identity, nodeId, output, policy }: Request<A, I>): Either.Either<Key, string> => {
+  const scope = scopeOf(policy)
+  const problem = tagsProblem(policy)
+  if (problem !== undefined) return Either.left(problem)
+  if (scope === "run" && identity.runId === null) {
+    return Either.left("Scope run, but this is not the code of a run.")
+  }
+  const key = policy.key === undefined ? noKey : canonicalMembers("key", () => policy.key)
+  if (Either.isLeft(key)) return Either.left(key.left)
+  const by = canonicalMembers("by", () => typeof policy.by === "function" ? policy.by() : policy.by)
+  if (Either.isLeft(by)) return Either.left(by.left)
+  const dependsOn = policy.dependsOn === undefined ? undefined : canonicalMembers("dependsOn", () => policy.dependsOn)
+  if (dependsOn !== undefined && Either.isLeft(dependsOn)) return Either.left(dependsOn.left)
+  const version = canonical(policy.version ?? null, "version")
+  if (Either.isLeft(version)) return Either.left(version.left)
+  const parts: Record<string, string> = {
+    tenant: JSON.stringify(identity.tenant),
+    scope: JSON.stringify(scope),
+    workflow: scope === "global" ? "null" : JSON.stringify(identity.workflow),
+    run: scope === "run" ? JSON.stringify(identity.runId) : "null",
+    task: key.right["key"] === "null" ? JSON.stringify(nodeId) : "null",
+    ...key.right,
+    version: version.right,
+    ...by.right,
+    ...dependsOn?.right,
+    output: signatureOf(output).hash
+  }
+  for (const [name, text] of Object.entries(parts)) parts[name] = shortened(text)
+  return Either.right({ key: keyOfParts(parts), parts })
+}

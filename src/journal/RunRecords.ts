@@ -39,6 +39,8 @@ export interface NodeRecord {
   readonly startedAtMs: number | null
   readonly finishedAtMs: number | null
   readonly updatedAtMs: number
+  /** Its result was taken from the cache. */
+  readonly cached?: boolean
 }
 
 export interface AttemptRecord {
@@ -50,8 +52,6 @@ export interface AttemptRecord {
   readonly error: FailureRecord | null
   readonly startedAtMs: number
   readonly finishedAtMs: number | null
-  /** Its result was taken from the cache. */
-  readonly cached?: boolean
 }
 
 export interface RunFilter {

@@ -108,9 +108,7 @@ export class RunStore extends Context.Tag("smithers-orchestrator/journal/RunStor
     /** What this process owns is free, and being stopped in good order does not count against it. */
     readonly releaseOwner: (ownerId: string) => Write.Write<number>
     readonly touchOwned: (ownerId: string, atMs: number) => Write.Write<number>
-    /**
-     * Recorded when an attempt ends without a result, or with one from the cache; any other is known by its node's row.
-     */
+    /** Recorded when an attempt ends without a result; any other is known by its node's row. */
     readonly putAttempt: (attempt: AttemptRecord) => Write.Write<unknown>
     readonly heartbeat: (
       attempt: Pick<AttemptRecord, "runId" | "nodeId" | "iteration" | "attempt" | "startedAtMs">,
@@ -187,7 +185,7 @@ const make = Effect.gen(function*() {
               heartbeat_at_ms, cached
             FROM _smithers_attempts WHERE run_id = ${runId}
           UNION ALL
-          SELECT run_id, node_id, iteration, attempt, state, NULL, started_at_ms, finished_at_ms, NULL, 0
+          SELECT run_id, node_id, iteration, attempt, state, NULL, started_at_ms, finished_at_ms, NULL, cached
             FROM _smithers_nodes AS n
             WHERE run_id = ${runId} AND state = 'finished' AND kind IN ('task', 'activity') AND NOT EXISTS (
               SELECT 1 FROM _smithers_attempts AS a WHERE a.run_id = n.run_id AND a.node_id = n.node_id
@@ -303,7 +301,7 @@ const make = Effect.gen(function*() {
     requestPause: (runId, atMs) =>
       Write.run("UPDATE _smithers_runs SET pause_requested_at_ms = ? WHERE run_id = ?", [atMs, runId]),
     remove: (runId) => Write.run("DELETE FROM _smithers_runs WHERE run_id = ?", [runId]),
-    putNode: (node) => Write.run(putNodeText, nodeParams(node)),
+    putNode: (node) => Write.run(putNodeText, [...nodeParams(node), node.cached === true ? 1 : 0]),
     openNode: (node) => Write.guard(unfinishedNodeText, nodeParams(node), () => new NodeCompleted(node)),
     completeNode: (node) => Write.guard(unfinishedNodeText, nodeParams(node), () => new NodeCompleted(node)),
     stillWaiting: (runId, nodeId, iteration) =>
@@ -358,8 +356,7 @@ const make = Effect.gen(function*() {
         attempt.state,
         attempt.error === null ? null : encodeFailure(attempt.error),
         attempt.startedAtMs,
-        attempt.finishedAtMs,
-        attempt.cached === true ? 1 : 0
+        attempt.finishedAtMs
       ]),
     heartbeat: (attempt, atMs) =>
       Write.run(

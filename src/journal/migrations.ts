@@ -1,3 +1,4 @@
+import { Effect } from "effect"
 import { Migrations } from "../persistence/index.ts"
 
 /** Tables of the journal: what a run is, what its nodes did, and everything that happened, in order. */
@@ -91,6 +92,15 @@ export const migrations: Migrations.Migrations = {
         PRIMARY KEY (run_id, frame_no)
       ) STRICT, WITHOUT ROWID`
     ),
-    "0003_cached": Migrations.addColumn("_smithers_attempts", "cached", "INTEGER NOT NULL DEFAULT 0")
+    "0003_cached": Migrations.addColumn("_smithers_attempts", "cached", "INTEGER NOT NULL DEFAULT 0"),
+    // The node's row tells of its last attempt, of one whose result was taken from the cache too.
+    "0004_cached_nodes": Effect.zipRight(
+      Migrations.addColumn("_smithers_nodes", "cached", "INTEGER NOT NULL DEFAULT 0"),
+      Migrations.statements(
+        `UPDATE _smithers_nodes SET cached = 1 WHERE EXISTS (SELECT 1 FROM _smithers_attempts AS a
+          WHERE a.run_id = _smithers_nodes.run_id AND a.node_id = _smithers_nodes.node_id
+            AND a.iteration = _smithers_nodes.iteration AND a.attempt = _smithers_nodes.attempt AND a.cached = 1)`
+      )
+    )
   }
 }

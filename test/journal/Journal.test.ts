@@ -268,29 +268,40 @@ it.scoped("what an event says comes back as it was written, from the log as from
     assert.strictEqual(JSON.stringify(live), JSON.stringify(stored))
   }))
 
+/** A database as a release left it whose last step of the journal was this one, with a finished node in it. */
+const databaseOf = Effect.fnUntraced(function*(last: string) {
+  const persistence = yield* freshDatabase
+  const steps = Object.fromEntries(Object.entries(migrations.steps).filter(([name]) => name <= last))
+  yield* persistence.migrate({ table: migrations.table, steps })
+  const add = (text: string) => persistence.write(Write.run(text, []))
+  yield* add(`INSERT INTO _smithers_runs (run_id, workflow, status, input_json, actor_json, created_at_ms)
+    VALUES ('old', 'w', 'running', '{}', '{}', 1)`)
+  yield* add(`INSERT INTO _smithers_nodes (run_id, node_id, iteration, ordinal, kind, state, attempt, output_json,
+    started_at_ms, finished_at_ms, updated_at_ms) VALUES ('old', 'n', 0, 1, 'task', 'finished', 2, '1', 2, 2, 2)`)
+  return { persistence, add }
+})
+
+const attemptsOf = ({ runs }: { readonly runs: RunStore.RunStore["Type"] }) =>
+  Effect.map(runs.attempts("old"), (all) => all.map(({ attempt, cached }) => [attempt, cached]))
+
 it.scoped("attempts of a database of the release before were executed: they are not cached", () =>
   Effect.gen(function*() {
-    const persistence = yield* freshDatabase
-    const { "0003_cached": _, ...before } = migrations.steps
-    yield* persistence.migrate({ table: migrations.table, steps: before })
-    yield* persistence.write(Write.all([
-      Write.run(
-        `INSERT INTO _smithers_runs (run_id, workflow, status, input_json, actor_json, created_at_ms)
-          VALUES ('old', 'w', 'running', '{}', '{}', 1)`,
-        []
-      ),
-      Write.run(
-        `INSERT INTO _smithers_attempts (run_id, node_id, iteration, attempt, state, started_at_ms)
-          VALUES ('old', 'n', 0, 1, 'in-progress', 1)`,
-        []
-      )
-    ]))
-    const { runs } = yield* open(persistence)
-    const attempt = { runId: "old", nodeId: "n", iteration: 0, state: "finished", startedAtMs: 1 } as const
-    yield* persistence.write(
-      runs.putAttempt({ ...attempt, attempt: 2, error: null, finishedAtMs: 2, cached: true })
-    )
-    assert.deepStrictEqual((yield* runs.attempts("old")).map(({ cached }) => cached), [false, true])
+    const { add, persistence } = yield* databaseOf("0002_journal")
+    yield* add(`INSERT INTO _smithers_attempts (run_id, node_id, iteration, attempt, state, started_at_ms)
+      VALUES ('old', 'n', 0, 1, 'failed', 1)`)
+    const opened = yield* open(persistence)
+    assert.deepStrictEqual(yield* attemptsOf(opened), [[1, false], [2, false]])
+    assert.deepStrictEqual((yield* opened.runs.nodes("old")).map(({ cached }) => cached), [false])
+  }))
+
+it.scoped("what an older release recorded as cached still is, and the node says so itself", () =>
+  Effect.gen(function*() {
+    const { add, persistence } = yield* databaseOf("0003_cached")
+    yield* add(`INSERT INTO _smithers_attempts (run_id, node_id, iteration, attempt, state, started_at_ms, cached)
+      VALUES ('old', 'n', 0, 1, 'failed', 1, 0), ('old', 'n', 0, 2, 'finished', 2, 1)`)
+    const opened = yield* open(persistence)
+    assert.deepStrictEqual(yield* attemptsOf(opened), [[1, false], [2, true]])
+    assert.deepStrictEqual((yield* opened.runs.nodes("old")).map(({ cached }) => cached), [true])
   }))
 
 it.scoped("the last event of a node is found among those of other nodes, iterations, runs and types", () =>

@@ -199,8 +199,7 @@ export class StepExecution<A, I, E, EI, X, R> {
         this.active.commit({
           units: [
             ...units,
-            runs.putNode({ ...this.node("finished", attempt, now, now), outputJson: text }),
-            runs.putAttempt({ ...this.attemptRow("finished", attempt, now, now), cached: true })
+            runs.putNode({ ...this.node("finished", attempt, now, now), outputJson: text, cached: true })
           ],
           events: [
             ...events,

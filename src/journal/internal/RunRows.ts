@@ -44,9 +44,7 @@ export const runColumns = `run_id AS "runId", parent_run_id AS "parentRunId", wo
 export const nodeColumns = `run_id AS "runId", node_id AS "nodeId", iteration, kind, label,
   parent_node_id AS "parentNodeId", state, attempt, output_json AS output, error_json AS error,
   started_at_ms AS "startedAtMs", finished_at_ms AS "finishedAtMs", updated_at_ms AS "updatedAtMs",
-  EXISTS (SELECT 1 FROM _smithers_attempts AS a WHERE a.run_id = _smithers_nodes.run_id
-    AND a.node_id = _smithers_nodes.node_id AND a.iteration = _smithers_nodes.iteration
-    AND a.attempt = _smithers_nodes.attempt AND a.cached = 1) AS cached`
+  cached`
 
 export const findText = `SELECT ${runColumns} FROM _smithers_runs WHERE run_id = ?`
 export const findByKeyText = `SELECT ${runColumns} FROM _smithers_runs WHERE workflow = ? AND idempotency_key = ?`
@@ -105,18 +103,18 @@ export const insertText =
 
 export const putNodeText =
   `INSERT INTO _smithers_nodes (run_id, node_id, iteration, ordinal, kind, label, parent_node_id, state,
-    attempt, output_json, error_json, started_at_ms, finished_at_ms, updated_at_ms)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    attempt, output_json, error_json, started_at_ms, finished_at_ms, updated_at_ms, cached)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
   ON CONFLICT (run_id, node_id, iteration) DO UPDATE SET kind = excluded.kind, label = excluded.label,
     parent_node_id = excluded.parent_node_id, state = excluded.state, attempt = excluded.attempt,
     output_json = excluded.output_json, error_json = excluded.error_json, started_at_ms = excluded.started_at_ms,
-    finished_at_ms = excluded.finished_at_ms, updated_at_ms = excluded.updated_at_ms`
+    finished_at_ms = excluded.finished_at_ms, updated_at_ms = excluded.updated_at_ms, cached = excluded.cached`
 
 export const putAttemptText = `INSERT INTO _smithers_attempts (run_id, node_id, iteration, attempt, state, error_json,
-    started_at_ms, finished_at_ms, cached)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+    started_at_ms, finished_at_ms)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?)
   ON CONFLICT (run_id, node_id, iteration, attempt) DO UPDATE SET state = excluded.state,
-    error_json = excluded.error_json, finished_at_ms = excluded.finished_at_ms, cached = excluded.cached`
+    error_json = excluded.error_json, finished_at_ms = excluded.finished_at_ms`
 
 export const unfinishedNodeText =
   `INSERT INTO _smithers_nodes (run_id, node_id, iteration, ordinal, kind, label, parent_node_id, state, attempt,
