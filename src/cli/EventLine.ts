@@ -45,7 +45,8 @@ const decodeHit = Schema.decodeUnknownOption(CacheHitData)
 const reused = (row: EventRow): string | undefined =>
   row.event !== "CacheHit" ? undefined : Option.match(decodeHit(row.payload), {
     onNone: () => undefined,
-    onSome: ({ producer: { nodeId, runId }, savedMs }) => `of ${nodeId} in run ${runId ?? "-"}, saves ${savedMs} ms`
+    onSome: ({ producer: { nodeId, runId }, savedMs, stale }) =>
+      `of ${nodeId} in run ${runId ?? "-"}, saves ${savedMs} ms${stale === true ? ", stale, to be replaced" : ""}`
   })
 
 /** One event as a line of text. */

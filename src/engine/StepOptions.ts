@@ -39,8 +39,13 @@ export interface RetryPolicy<E> {
   readonly when?: (error: E) => boolean
 }
 
-/** A hit of a durable step is recorded before it is used, so a stale one is not given out. */
-export type CachePolicy = Omit<Policy, "staleMs">
+/**
+ * With `staleMs` a result past its ttl is used once more, which its `CacheHit` event says (`stale`), while the step is
+ * executed in the background of the service, for the cache alone: at most 64 at once, one of a key, within the task's
+ * `timeout` (ten minutes unless given). It may outlive the run, whose resources it must not use and whose journal it does
+ * not touch. Never for a task that is `atMostOnce`.
+ */
+export type CachePolicy = Policy
 
 export interface StepOptions<A, I, E, EI, X, R> {
   readonly id: string

@@ -15,11 +15,13 @@ import {
 } from "./contract.ts"
 import { failAs } from "./internal/wireErrors.ts"
 
-/** The token of the caller: what a job belongs to. */
-const holder = Effect.flatMap(Caller, ({ actor: { tokenId } }) =>
-  tokenId === null
+/** The caller with its token, which a job belongs to. */
+const worker = Effect.flatMap(Caller, ({ actor }) =>
+  actor.tokenId === null
     ? Effect.fail(failure("FORBIDDEN", "A worker needs a token of this service"))
-    : Effect.succeed(tokenId))
+    : Effect.succeed({ actor, token: actor.tokenId }))
+
+const holder = Effect.map(worker, ({ token }) => token)
 
 /** Answers `WorkerRpcs` from the sandbox. */
 export const layer = WorkerRpcs.middleware(Authorized).toLayer(Effect.gen(function*() {
@@ -35,13 +37,13 @@ export const layer = WorkerRpcs.middleware(Authorized).toLayer(Effect.gen(functi
 
   return {
     "worker.lease": (asking) =>
-      Effect.flatMap(holder, (token) => {
+      Effect.flatMap(worker, ({ actor, token }) => {
         // A grant that ends while the worker waits gets it no job.
         const ended = Effect.flatMap(
           access.ended(token),
           (how) => new Unauthorized({ reason: how === "revoked" ? "Revoked" : "Expired" })
         )
-        return leasing(Effect.raceFirst(workers.lease(token, asking), ended))
+        return leasing(Effect.raceFirst(workers.lease(token, { ...asking, actor }), ended))
       }).pipe(Effect.map((assignment) => assignment ?? null)),
 
     "worker.prove": ({ controls, jobId }) =>

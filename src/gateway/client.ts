@@ -78,6 +78,10 @@ const isTransient = (error: GatewayError): boolean =>
     ? error.reason !== "NotAGateway"
     : ["ConnectionClosed", "BackpressureDisconnect", "Internal", "CONNECTION_LIMIT"].includes(error.code)
 
+/** A method for each of the groups that the type is computed from. */
+const isComplete = (calls: Partial<Calls>): calls is Calls =>
+  [...GatewayRpcs.requests.keys()].every((tag) => tag === "streamRunEvents" || tag in calls)
+
 export const make = Effect.fnUntraced(function*(options: GatewayClientOptions) {
   const http = yield* HttpClient.HttpClient
   const openSocket = yield* Socket.WebSocketConstructor
@@ -90,6 +94,7 @@ export const make = Effect.fnUntraced(function*(options: GatewayClientOptions) {
   const notAGateway = (error: ParseResult.ParseError) => unreachable("NotAGateway", error.message)
 
   const call = (rpc: Call) => {
+    // Of which type it is, `Calls` says for each method; here it is one of all.
     const decode = Schema.decodeUnknown(rpc.successSchema as Schema.Schema<unknown, unknown>)
     return (payload: object) =>
       HttpClientRequest.post(`${baseUrl}/v1/rpc/${rpc._tag}`).pipe(
@@ -184,9 +189,11 @@ export const make = Effect.fnUntraced(function*(options: GatewayClientOptions) {
       )
     })
 
-  const calls = Object.fromEntries(
-    [...GatewayRpcs.requests.values()].flatMap((rpc) => rpc._tag === "streamRunEvents" ? [] : [[rpc._tag, call(rpc)]])
-  )
-  // The record is built from the very groups that the type is computed from.
-  return { ...calls, streamRunEvents } as unknown as GatewayClient
+  const calls: Partial<Calls> = {}
+  for (const rpc of GatewayRpcs.requests.values()) {
+    if (rpc._tag !== "streamRunEvents") Object.assign(calls, { [rpc._tag]: call(rpc) })
+  }
+  if (!isComplete(calls)) return yield* Effect.dieMessage("A method of the contract is missing")
+  const client: GatewayClient = { ...calls, streamRunEvents }
+  return client
 })

@@ -17,7 +17,9 @@ export const CacheHitData = Schema.Struct({
     iteration: Schema.Int,
     writer: Schema.String
   }),
-  shared: Schema.optional(Schema.Literal(true))
+  shared: Schema.optional(Schema.Literal(true)),
+  /** It was past its ttl; the step is executed in the background to replace it. */
+  stale: Schema.optional(Schema.Literal(true))
 })
 export type CacheHitData = typeof CacheHitData.Type
 

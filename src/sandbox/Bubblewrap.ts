@@ -10,12 +10,12 @@ import { openDirectory, openFile } from "./internal/runtime/Descriptor.ts"
 import { awaitText } from "./internal/runtime/Handshake.ts"
 import { findHost, type Host } from "./internal/runtime/Host.ts"
 import { collect } from "./internal/runtime/Output.ts"
+import { placeOwnCode } from "./internal/runtime/OwnCode.ts"
 import { forwardPorts } from "./internal/runtime/PortForward.ts"
 import { awaitDeath, descendants, identify, type Identity, kill } from "./internal/runtime/ProcessTree.ts"
 import { makeSkeleton, type Skeleton } from "./internal/runtime/Skeleton.ts"
 import { watchUsage } from "./internal/runtime/UsageWatch.ts"
 import { makeUserIds } from "./internal/runtime/UserIds.ts"
-import { placeOwnCode } from "./internal/runtime/OwnCode.ts"
 import { openVolumes } from "./internal/runtime/Volumes.ts"
 import { witness } from "./internal/runtime/Witness.ts"
 import { replaceWorkspace } from "./internal/runtime/Workspace.ts"
@@ -194,7 +194,9 @@ export const make = Effect.gen(function*() {
         Effect.withClock(Clock.make())
       )
       yield* lookAt(init, userId)
-      if (spec.policy.ports.length > 0) yield* openPorts(spec, host, skeleton, init, userId)
+      if (spec.policy.ports.length > 0) {
+        yield* openPorts(spec, host, skeleton, init, userId)
+      }
       const root = `/proc/${init.pid}/root`
       const workspace = yield* open(`${root}/workspace`, openDirectory)
       const temporary = yield* open(`${root}/tmp`, openDirectory)

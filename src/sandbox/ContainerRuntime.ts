@@ -19,7 +19,9 @@ const unsupported = (policy: SandboxPolicy): readonly [string, string] | undefin
   if (hostsOf(policy).length > 0) {
     return ["allowNetwork", "a container gets no network; use bubblewrap for a list of hosts"]
   }
-  if (policy.ports.length > 0) return ["ports", "a container gets no network, and the one that its ports need leads out"]
+  if (policy.ports.length > 0) {
+    return ["ports", "a container gets no network, and the one that its ports need leads out"]
+  }
   if (policy.diskLimit !== undefined) return ["diskLimit", "the workspace is a directory of the host"]
   return undefined
 }

@@ -19,3 +19,20 @@ export const Proof = Schema.Struct({
   controls: Schema.Array(ControlProof)
 })
 export type Proof = typeof Proof.Type
+
+/** The controls of every sandbox, whatever the policy: the confinement itself. */
+export const confinement: ReadonlyArray<string> = [
+  "files",
+  "system",
+  "environment",
+  "processes",
+  "network",
+  "unix sockets",
+  "abstract sockets",
+  "clock",
+  "mounts",
+  "tracing",
+  "nested namespaces",
+  "privileges",
+  "core dumps"
+]

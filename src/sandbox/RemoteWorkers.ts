@@ -1,5 +1,7 @@
 import { FileSystem } from "@effect/platform"
 import { Clock, Context, Deferred, Effect, Layer } from "effect"
+import { Audit } from "../audit/index.ts"
+import type { Actor } from "../model/index.ts"
 import { BlobStore } from "./BlobStore.ts"
 import type { Ended, Job } from "./internal/remote/Job.ts"
 import { Jobs } from "./internal/remote/Jobs.ts"
@@ -18,6 +20,8 @@ export { decodeManifest, encodeManifest } from "./internal/remote/resultFiles.ts
 /** A worker that asks for work. */
 export interface Asking {
   readonly workerId: string
+  /** Whose token it has. */
+  readonly actor: Actor
   /** Controls that its runtime has no means for. */
   readonly refuses: ReadonlyArray<string>
   /** How long to wait for a job, 0 to 20,000. */
@@ -72,7 +76,8 @@ export class RemoteWorkers extends Context.Tag("smithers-orchestrator/sandbox/Re
   readonly runtime: Runtime
   /**
    * A job, or undefined when there was none in time. One question of a worker at once: an older one is answered with
-   * nothing. Asking again before the proof gives the same job; after it, the job is lost.
+   * nothing. Asking again before the proof gives the same job; after it, the job is lost. Who got which sandbox of which
+   * run is in the audit (`sandbox.lease`) before it is given; a job that could not be handed over then is given again.
    */
   readonly lease: (holder: string, asking: Asking) => Effect.Effect<Assignment | undefined, WorkerRefused>
   /** What the worker's probe says of the policy; true: go on. Fails the job when an asked control does not hold. */
@@ -140,7 +145,22 @@ const assignmentOf = ({ command, jobId, policy }: Job): Assignment => ({
 const make = Effect.gen(function*() {
   const blobs = yield* BlobStore
   const fs = yield* FileSystem.FileSystem
+  const audit = yield* Audit.Audit
   const jobs = new Jobs()
+
+  /** What cannot be recorded is not given. */
+  const record = ({ command, jobId }: Job, { actor, workerId }: Asking) => {
+    const { runId, sandboxId } = command?.spec.runFor ?? { runId: null, sandboxId: null }
+    return Effect.orDie(audit.record({
+      actor,
+      action: "sandbox.lease",
+      target: runId === null ? null : `${runId}/${sandboxId}`,
+      runId,
+      outcome: "ok",
+      reason: command === undefined ? "proof" : null,
+      detail: { worker: workerId, job: jobId }
+    }))
+  }
 
   /** The job, if it is that caller's; whoever speaks of it is alive. */
   const held = <A>(holder: string, jobId: string, use: (job: Job) => Effect.Effect<A, WorkerRefused>) =>
@@ -166,7 +186,8 @@ const make = Effect.gen(function*() {
     const nowMs = yield* Clock.currentTimeMillis
     jobs.hear(worker, refuses, nowMs)
     const before = jobs.heldBy(worker)
-    if (before !== undefined && before.controls === undefined && !before.isCancelled) {
+    const isOver = before !== undefined && (yield* Deferred.isDone(before.end))
+    if (before !== undefined && before.controls === undefined && !before.isCancelled && !isOver) {
       jobs.beat(before, nowMs)
       return assignmentOf(before)
     }
@@ -179,6 +200,7 @@ const make = Effect.gen(function*() {
     if (poller === undefined) return yield* refuse("Busy", "workerId", "too many workers ask at once")
     return yield* Deferred.await(poller.given).pipe(
       Effect.timeoutTo({ duration: asking.waitMs, onTimeout: () => undefined, onSuccess: (job) => job }),
+      Effect.tap((job) => job === undefined ? Effect.void : record(job, asking)),
       Effect.map((job) => job === undefined ? undefined : assignmentOf(job)),
       Effect.onExit((exit) =>
         Effect.map(Clock.currentTimeMillis, (endMs) => {

@@ -29,6 +29,8 @@ export interface Spec {
   /** What the command reads from standard input; absent: nothing. At most 16 MiB. */
   readonly stdin?: Uint8Array | undefined
   readonly policy: SandboxPolicy
+  /** What it is run for, as a record of who got it says. */
+  readonly runFor?: { readonly runId: string; readonly sandboxId: string } | undefined
   /** Gets the output as it comes; the command waits while it works. */
   readonly onOutput: (chunk: OutputChunk) => Effect.Effect<void>
 }

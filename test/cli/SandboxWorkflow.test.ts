@@ -59,58 +59,67 @@ const executed = (runId: string, workflow: string, input: unknown, runtime?: str
     return { run, note: yield* Effect.orDie(fs.readFileString(`${files}/note.txt`)) }
   })
 
-layer(Layer.provideMerge(served, NodeContext.layer), { timeout: "2 minutes", excludeTestServices: true })("a workflow in a sandbox", (it) => {
-  it.effect("it works in the copy of the files, with its own packages, and its result and changes come back", () =>
-    Effect.gen(function*() {
-      const { call, home, port } = yield* Served
-      const input = { word: "second", hostFile: `${home}/home/smithers.db`, hostPort: port }
-      const { note, run } = yield* executed("r1", "inner", input)
-      assert.deepStrictEqual([run.error, run.output], [null, {
-        word: "SECOND",
-        file: "first\n",
-        key: "12 chars",
-        hostFile: false,
-        hostPort: false
-      }])
-      assert.strictEqual(note, "first\nsecond\n")
-      const { stdout } = yield* call("events", "r1", "--json")
-      assert.match(stdout, /"event":"SandboxCreated".*"workflow":"inner"/)
-    }))
+layer(Layer.provideMerge(served, NodeContext.layer), { timeout: "2 minutes", excludeTestServices: true })(
+  "a workflow in a sandbox",
+  (it) => {
+    it.effect("it works in the copy of the files, with its own packages, and its result and changes come back", () =>
+      Effect.gen(function*() {
+        const { call, home, port } = yield* Served
+        const input = { word: "second", hostFile: `${home}/home/smithers.db`, hostPort: port }
+        const { note, run } = yield* executed("r1", "inner", input)
+        assert.deepStrictEqual([run.error, run.output], [null, {
+          word: "SECOND",
+          file: "first\n",
+          key: "12 chars",
+          hostFile: false,
+          hostPort: false
+        }])
+        assert.strictEqual(note, "first\nsecond\n")
+        const { stdout } = yield* call("events", "r1", "--json")
+        assert.match(stdout, /"event":"SandboxCreated".*"workflow":"inner"/)
+      }))
 
-  it.effect("outside of one, the process runtime executes it without isolation", () =>
-    Effect.gen(function*() {
-      const { home, port } = yield* Served
-      const input = { word: "second", hostFile: `${home}/files-r2/note.txt`, hostPort: port }
-      const { run } = yield* executed("r2", "inner", input, "process")
-      assert.isNull(run.error)
-      assert.deepInclude(run.output, { file: "first\n", hostFile: true, hostPort: true })
-    }))
+    it.effect("outside of one, the process runtime executes it without isolation", () =>
+      Effect.gen(function*() {
+        const { home, port } = yield* Served
+        const input = { word: "second", hostFile: `${home}/files-r2/note.txt`, hostPort: port }
+        const { run } = yield* executed("r2", "inner", input, "process")
+        assert.isNull(run.error)
+        assert.deepInclude(run.output, { file: "first\n", hostFile: true, hostPort: true })
+      }))
 
-  it.effect("what it fails with, and what it cannot do in a sandbox, fails the step with the reason", () =>
-    Effect.gen(function*() {
-      for (
-        const [runId, workflow, input, reason, detail] of [
-          ["f1", "inner", { word: "darn", hostFile: "", hostPort: 1 }, "Reported", "it failed: Rude: \"darn\" is rude"],
-          ["f2", "inner", { word: 1 }, "Reported", "word"],
-          ["f3", "asks", {}, "Reported", "waits for an approval; nobody within a sandbox can answer it"],
-          ["f4", "boxed", {}, "Reported", "there are no sandboxes within a sandbox"],
-          ["f5", "nothing", {}, "InvalidRequest", "workflow: there is no workflow nothing here"]
-        ] as const
-      ) {
-        const { note, run } = yield* executed(runId, workflow, input)
-        assert.strictEqual(run.status, "failed")
-        assert.deepInclude(run.error, { name: "SandboxFailed", typed: true })
-        assert.include(run.error!.message, `(${reason})`)
-        assert.include(run.error!.message, detail)
-        assert.strictEqual(note, "first\n")
-      }
-    }))
+    it.effect("what it fails with, and what it cannot do in a sandbox, fails the step with the reason", () =>
+      Effect.gen(function*() {
+        for (
+          const [runId, workflow, input, reason, detail] of [
+            [
+              "f1",
+              "inner",
+              { word: "darn", hostFile: "", hostPort: 1 },
+              "Reported",
+              "it failed: Rude: \"darn\" is rude"
+            ],
+            ["f2", "inner", { word: 1 }, "Reported", "word"],
+            ["f3", "asks", {}, "Reported", "waits for an approval; nobody within a sandbox can answer it"],
+            ["f4", "boxed", {}, "Reported", "there are no sandboxes within a sandbox"],
+            ["f5", "nothing", {}, "InvalidRequest", "workflow: there is no workflow nothing here"]
+          ] as const
+        ) {
+          const { note, run } = yield* executed(runId, workflow, input)
+          assert.strictEqual(run.status, "failed")
+          assert.deepInclude(run.error, { name: "SandboxFailed", typed: true })
+          assert.include(run.error!.message, `(${reason})`)
+          assert.include(run.error!.message, detail)
+          assert.strictEqual(note, "first\n")
+        }
+      }))
 
-  it.effect("a runtime without our node refuses it before anything runs", () =>
-    Effect.gen(function*() {
-      for (const runtime of ["docker", "remote"]) {
-        const { run } = yield* executed(`n-${runtime}`, "asks", {}, runtime)
-        assert.include(run.error!.message, `(NotEnforced): workflow: ${runtime} cannot run one`)
-      }
-    }))
-})
+    it.effect("a runtime without our node refuses it before anything runs", () =>
+      Effect.gen(function*() {
+        for (const runtime of ["docker", "remote"]) {
+          const { run } = yield* executed(`n-${runtime}`, "asks", {}, runtime)
+          assert.include(run.error!.message, `(NotEnforced): workflow: ${runtime} cannot run one`)
+        }
+      }))
+  }
+)

@@ -1,12 +1,14 @@
-import { NodeContext } from "@effect/platform-node"
+import { FetchHttpClient } from "@effect/platform"
+import { NodeContext, NodeSocket } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import Sqlite from "better-sqlite3"
-import { Effect } from "effect"
+import { Effect, Layer, Option, Redacted, Stream } from "effect"
 import { randomBytes } from "node:crypto"
 import fs from "node:fs"
 import path from "node:path"
 import { WebSocket } from "ws"
 import { SecretsDocument } from "../../src/cli/Documents.ts"
+import { make as makeClient } from "../../src/gateway/client.ts"
 import { alnum, draw } from "../secrets/support.ts"
 import { document, makeHome, service, smithers } from "./Smithers.ts"
 
@@ -53,7 +55,9 @@ interface Said {
   readonly json: { readonly ok?: boolean; readonly payload?: Ended; readonly error?: { readonly message: string } }
 }
 
-layer(NodeContext.layer, { excludeTestServices: true })("secrets of a running service", (it) => {
+const platform = Layer.mergeAll(NodeContext.layer, FetchHttpClient.layer, NodeSocket.layerWebSocketConstructor)
+
+layer(platform, { excludeTestServices: true })("secrets of a running service", (it) => {
   it.scoped(
     "guarantee 6: canaries that are planted wherever there is a place for one come to rest nowhere",
     () =>
@@ -88,11 +92,15 @@ layer(NodeContext.layer, { excludeTestServices: true })("secrets of a running se
         const launch = (input: unknown, more: object = {}) => ({ workflow: "leak", input, ...more })
         const run = (runId: string) =>
           Effect.map(call("getRun", { runId }), ({ json, text }): Ended => json.payload ?? assert.fail(text))
+        const client = yield* makeClient({ baseUrl: url, token: Redacted.make(admin) })
+        /** Looks at the run whenever something has happened in it, until it runs no longer. */
         const reach = (runId: string) =>
-          Effect.iterate<Ended, never, never>({ status: "running", error: null }, {
-            while: ({ status }) => status === "running",
-            body: () => Effect.zipRight(Effect.sleep("20 millis"), run(runId))
-          })
+          client.streamRunEvents({ runId, afterSeq: 0 }).pipe(
+            Stream.mapEffect(() => run(runId)),
+            Stream.filter(({ status }) => status !== "running"),
+            Stream.runHead,
+            Effect.map(Option.getOrThrow)
+          )
 
         // From here on the service knows the value.
         yield* call("launchRun", launch({ how: "nothing", parts: [] }, { runId: "prime" }))

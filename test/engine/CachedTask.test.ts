@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Duration, Effect, Exit, FiberId, Layer, Schema, TestClock } from "effect"
+import { Deferred, Duration, Effect, Exit, Fiber, FiberId, Layer, Schema, TestClock } from "effect"
 import { Cache, type Policy } from "../../src/cache/index.ts"
 import { type Actor } from "../../src/model/index.ts"
 import { Write } from "../../src/persistence/index.ts"
@@ -110,12 +110,7 @@ const table: ReadonlyArray<Row> = [
   ["after the ttl", brief, { policy: brief, afterMs: 1_000 }, "Expired"],
   ["ttl 0", { ttlMs: 0 }, { policy: { ttlMs: 0 } }, "Expired"],
   ["no ttl, an hour later", {}, { policy: {}, afterMs: 3_600_000 }, "hit"],
-  [
-    "stale results are for others",
-    { ttlMs: 1_000 },
-    { policy: { ttlMs: 1_000, staleMs: 9_000 }, afterMs: 1_500 },
-    "Expired"
-  ],
+  ["after the stale time", brief, { policy: { ...brief, staleMs: 9_000 }, afterMs: 10_000 }, "Expired"],
   ["another output schema", {}, { policy: {}, output: Wider }, "Absent"],
   ["a sensitive output", {}, { policy: {}, output: Marked }, "Sensitive"]
 ]
@@ -225,6 +220,85 @@ it.scoped("Guarantee 5: a stored result that was tampered with or does not fit i
     assert.deepStrictEqual((yield* ended(process)).output, { n: 4 })
     assert.strictEqual(seen.executions, 4)
   }))
+
+describe("a stale result", () => {
+  const policy = { ttlMs: 1_000, staleMs: 9_000 }
+
+  /** A process with a result that is stale. */
+  const stale = Effect.gen(function*() {
+    const { ask, execute, layer, seen } = counted()
+    const process = yield* fresh(layer)
+    ask({ policy, output: Wider })
+    yield* ended(process)
+    yield* TestClock.adjust("2 seconds")
+    return { execute, process, seen }
+  })
+
+  it.scoped("is used at once by whoever comes, and replaced by one execution, which outlives their runs", () =>
+    Effect.gen(function*() {
+      const { execute, process, seen } = yield* stale
+      const go = Deferred.unsafeMake<void>(FiberId.none)
+      execute((n) => Effect.as(Deferred.await(go), { n }))
+      const runs = yield* Effect.all(Array.from({ length: 5 }, () => ended(process)), { concurrency: "unbounded" })
+      assert.deepStrictEqual(runs.map(({ output }) => output), Array.from({ length: 5 }, () => ({ n: 1 })))
+      for (const { runId } of runs) assert.deepInclude(yield* said(process, runId, "CacheHit"), { stale: true })
+      const before = yield* Effect.forEach(runs, ({ runId }) => process.events(runId))
+      yield* Deferred.succeed(go, undefined)
+      yield* until(
+        Effect.map(process.cache.list({}), ([entry]) => entry !== undefined && entry.createdAtMs === 2_000),
+        "the result to be replaced"
+      )
+      const next = yield* ended(process)
+      assert.deepStrictEqual([next.output, seen.executions], [{ n: 2 }, 2])
+      assert.notProperty((yield* said(process, next.runId, "CacheHit"))!, "stale")
+      assert.deepStrictEqual(yield* Effect.forEach(runs, ({ runId }) => process.events(runId)), before)
+      assert.strictEqual((yield* process.runs.get(runs[0]!.runId)).status, "finished")
+    }))
+
+  it.scoped("stays when its replacement fails, does not fit, or holds a secret", () =>
+    Effect.gen(function*() {
+      const { execute, process, seen } = yield* stale
+      const token = credentials("stale")["github-token"]!
+      const ways = [Effect.die("no"), Effect.succeed({ n: "no number" }), Effect.succeed({ n: 2, more: token })]
+      for (const way of ways) {
+        const executions = seen.executions
+        execute(() => way)
+        assert.deepStrictEqual((yield* ended(process)).output, { n: 1 })
+        yield* until(Effect.sync(() => seen.executions === executions + 1), "the execution")
+        yield* quiet
+      }
+      const [entry] = yield* process.cache.list({})
+      assert.strictEqual(entry?.createdAtMs, 0)
+      assert.notInclude(yield* dump(process.persistence), token)
+    }))
+
+  it.scoped("whose replacement never comes back holds its key for ten minutes, no longer", () =>
+    Effect.gen(function*() {
+      const { execute, process, seen } = yield* stale
+      execute(() => Effect.never)
+      yield* ended(process)
+      yield* until(Effect.sync(() => seen.executions === 2), "the execution")
+      execute((n) => Effect.succeed({ n }))
+      // It is expired now; who misses it waits for the execution that is under way.
+      yield* TestClock.adjust("9 minutes")
+      const waiting = yield* Effect.fork(ended(process))
+      yield* quiet
+      assert.strictEqual(seen.executions, 2)
+      yield* TestClock.adjust("1 minutes")
+      assert.deepStrictEqual((yield* Fiber.join(waiting)).output, { n: 3 })
+    }))
+
+  it.scoped("is interrupted with its service, and the next one replaces it", () =>
+    Effect.gen(function*() {
+      const { execute, process } = yield* stale
+      let interrupted = false
+      execute(() => Effect.onInterrupt(Effect.never, () => Effect.sync(() => void (interrupted = true))))
+      yield* ended(process)
+      yield* quiet
+      yield* process.stop
+      assert.isTrue(interrupted)
+    }))
+})
 
 it.scoped("a hit outlives the process, and a replay of the hit does not look again", () =>
   Effect.gen(function*() {

@@ -4,28 +4,15 @@ import { createHash } from "node:crypto"
 import fs from "node:fs"
 import os from "node:os"
 import path from "node:path"
+import { Audit } from "../../src/audit/index.ts"
 import { RemoteWorkers, type SandboxRuntime } from "../../src/sandbox/index.ts"
+import { confinement } from "../../src/sandbox/Proof.ts"
 import { parse } from "../../src/sandbox/SandboxPolicy.ts"
 import { rpc } from "./support/Http.ts"
 import { gatewayWith, tokenFor } from "./support/Service.ts"
 
 const hash = (content: string | Buffer) => createHash("sha256").update(content).digest("hex")
 
-const confinement = [
-  "files",
-  "system",
-  "environment",
-  "processes",
-  "network",
-  "unix sockets",
-  "abstract sockets",
-  "clock",
-  "mounts",
-  "tracing",
-  "nested namespaces",
-  "privileges",
-  "core dumps"
-]
 const proof = (controls: ReadonlyArray<string>) =>
   controls.map((control) => ({ control, asked: false, enforced: true, evidence: "seen" }))
 
@@ -37,7 +24,7 @@ const worker = Effect.gen(function*() {
   const workerId = `by-hand-${++workers}`
   const asking = { workerId, runtime: "bubblewrap", refuses: [], waitMs: 5_000 }
   const call = (method: string, params: object) => rpc(`worker.${method}`, params, token)
-  return { token, tokenId, call, lease: (more: object = {}) => call("lease", { ...asking, ...more }) }
+  return { token, tokenId, workerId, call, lease: (more: object = {}) => call("lease", { ...asking, ...more }) }
 })
 
 const makeWorkspace = Effect.acquireRelease(
@@ -51,7 +38,7 @@ const makeWorkspace = Effect.acquireRelease(
 )
 
 /** A command that waits for a worker; `env` has what looks like a secret. */
-const start = (policy: object = {}) =>
+const start = (policy: object = {}, more: Partial<SandboxRuntime.Spec> = {}) =>
   Effect.gen(function*() {
     const { runtime } = yield* RemoteWorkers.RemoteWorkers
     const workspace = yield* makeWorkspace
@@ -62,6 +49,7 @@ const start = (policy: object = {}) =>
         workspace,
         env: { KEY: "kestrel" },
         policy,
+        ...more,
         onOutput: ({ bytes }) => Effect.sync(() => output.push(Buffer.from(bytes).toString()))
       })))
     return { running, workspace, output, files: () => fs.readdirSync(workspace).sort() }
@@ -120,6 +108,25 @@ layer(gatewayWith(), { excludeTestServices: true })("what a remote worker may do
       const end = yield* ended(job)
       assert.deepInclude(end, { _tag: "Left" })
       assert.include(JSON.stringify(end), "Missing")
+    }))
+
+  it.scoped("who got which sandbox of which run is in the audit once, however often it is given", () =>
+    Effect.gen(function*() {
+      const by = yield* worker
+      const asking = yield* Effect.forkScoped(by.lease())
+      yield* present
+      const runFor = { runId: "run-of-audit", sandboxId: "cell" }
+      const job = yield* start({}, { runFor })
+      const { jobId } = (yield* Fiber.join(asking)).frame.payload
+      assert.strictEqual((yield* by.lease()).frame.payload.jobId, jobId)
+      const rows = yield* Effect.flatMap(Audit.Audit, (audit) => audit.list({ action: "sandbox.lease", limit: 10 }))
+      const row = rows.filter(({ runId }) => runId === runFor.runId)
+      assert.lengthOf(row, 1)
+      assert.deepInclude(row[0], { tokenId: by.tokenId, target: "run-of-audit/cell", outcome: "ok", reason: null })
+      assert.deepStrictEqual(row[0]!.detail, { worker: by.workerId, job: jobId })
+      assert.notInclude(JSON.stringify(rows), "kestrel")
+      yield* by.call("complete", { jobId, end: { reason: "Stopped", control: "", detail: "" } })
+      yield* ended(job)
     }))
 
   it.scoped("a token without the scope gets nothing", () =>

@@ -9,6 +9,7 @@ import {
   EgressProxy,
   EgressResolver,
   Probe,
+  RemoteWorkers,
   RuntimeConfig,
   Runtimes,
   Sandbox,
@@ -31,7 +32,10 @@ export const sandboxesOf = Effect.fnUntraced(function*(
     Sandbox.layer.pipe(
       Layer.provideMerge(SandboxStore.layer),
       Layer.provide(Probe.layer),
-      Layer.provideMerge(Runtimes.layer),
+      Layer.provideMerge(Layer.unwrapEffect(
+        Effect.map(RemoteWorkers.RemoteWorkers, ({ runtime }) => Runtimes.layerWith([runtime]))
+      )),
+      Layer.provideMerge(RemoteWorkers.layer),
       Layer.provide(EgressProxy.layer),
       Layer.provide(EgressResolver.layer),
       Layer.provideMerge(BlobStore.layer(path.join(persistence.home, "blobs"))),

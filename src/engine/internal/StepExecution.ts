@@ -9,6 +9,8 @@ import { TaskFailed } from "../TaskFailed.ts"
 import type { ActiveRun, Entry } from "./ActiveRun.ts"
 import { type Codec, codecOf } from "./Codec.ts"
 import * as Failure from "./Failure.ts"
+import { LazyAbort } from "./LazyAbort.ts"
+import { frameText, refresh } from "./Refresh.ts"
 import { shown } from "./SecretCheck.ts"
 
 /** A pause that was asked for holds every step that has not started. */
@@ -21,9 +23,6 @@ type Started = Persistence.Submitted<void, PersistenceError | RunStore.StaleEpoc
 
 /** A start that was committed by itself. */
 const startedBefore: Started = { answer: Effect.void, withdraw: () => false }
-
-/** The frame of the commit that asks, whose events are written before. */
-const frameText = "SELECT frame_no FROM _smithers_events WHERE run_id = ? ORDER BY seq DESC LIMIT 1"
 
 /** What `uninterruptibleMask` hands out. */
 type Restore = <B, E, R>(effect: Effect.Effect<B, E, R>) => Effect.Effect<B, E, R>
@@ -129,11 +128,12 @@ export class StepExecution<A, I, E, EI, X, R> {
 
   /** Uses the result of an equal execution, if there is one; the run does not park while it looks and waits for one. */
   private look(attempt: number, policy: CachePolicy): Effect.Effect<A, E, R> {
-    const { active, iteration, options: { id: nodeId, output } } = this
+    const { active, iteration, options: { atMostOnce, id: nodeId, output } } = this
     const found = Effect.suspend(() =>
       active.services.cache.lookup({
         identity: active.identity,
-        policy: "staleMs" in policy ? { ...policy, staleMs: undefined } : policy,
+        // What must not be executed twice is not executed for the cache alone.
+        policy: atMostOnce === true && policy.staleMs !== undefined ? { ...policy, staleMs: undefined } : policy,
         nodeId,
         iteration,
         output
@@ -144,9 +144,15 @@ export class StepExecution<A, I, E, EI, X, R> {
       const used = Effect.flatMap(
         found,
         (found) =>
-          found._tag === "Hit"
+          found._tag === "Miss"
+            ? this.missed(attempt, found)
+            : found.stale === null
             ? this.reuse(attempt, found.value, found.key, found, {})
-            : this.missed(attempt, found)
+            // Replaced only once it is recorded that this run has used it.
+            : Effect.zipLeft(
+              this.reuse(attempt, found.value, found.key, found, { stale: true }),
+              refresh(active, this.options, iteration, found.stale)
+            )
       )
       return Effect.ensuring(restore(used), Effect.sync(() => this.leave(undefined)))
     })
@@ -189,7 +195,7 @@ export class StepExecution<A, I, E, EI, X, R> {
     value: A,
     key: string,
     { ageMs, producer, savedMs, text }: Landed,
-    how: { readonly shared?: true }
+    how: { readonly shared?: true; readonly stale?: true }
   ): Effect.Effect<A> {
     const { runs } = this.active.services
     this.miss = undefined
@@ -604,20 +610,3 @@ export class StepExecution<A, I, E, EI, X, R> {
 
 /** What an event says of a failure. */
 const publicFailure = ({ message, name }: FailureRecord) => ({ name, message })
-
-/** An AbortController that exists only if somebody asks for its signal. */
-class LazyAbort {
-  private controller: AbortController | undefined
-  private aborted = false
-
-  get signal(): AbortSignal {
-    this.controller ??= new AbortController()
-    if (this.aborted) this.controller.abort()
-    return this.controller.signal
-  }
-
-  abort(): void {
-    this.aborted = true
-    this.controller?.abort()
-  }
-}

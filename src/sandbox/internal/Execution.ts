@@ -222,6 +222,7 @@ export const makeExecution = Effect.fnUntraced(function*(root: string, offered: 
     yield* Effect.forkScoped(Effect.repeat(Effect.delay(beat, heartbeatEvery), Schedule.forever))
     const outcome = yield* runtime.run({
       ...command,
+      runFor: { runId: request.runId, sandboxId },
       workspace: work,
       env: {
         ...Redacted.value(env),

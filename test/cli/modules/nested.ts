@@ -69,9 +69,7 @@ const Boxed = Workflow.make({
   error: Schema.Union(Sandbox.SandboxFailed, Sandbox.ReviewRejected),
   idempotencyKey: () => "one"
 })
-const boxed = Boxed.toLayer(() =>
-  Sandbox.run({ id: "deeper", input: null, command: ["true"], output: Schema.Unknown })
-)
+const boxed = Boxed.toLayer(() => Sandbox.run({ id: "deeper", input: null, command: ["true"], output: Schema.Unknown }))
 
 const Outer = Workflow.make({
   name: "outer",

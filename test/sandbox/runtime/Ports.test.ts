@@ -73,7 +73,9 @@ describe.skipIf(missing)("ports of a bubblewrap sandbox", () => {
       Effect.gen(function*() {
         const port = yield* freePort
         const fiber = yield* serving(port)
-        const others = Object.values(networkInterfaces()).flatMap((all) => all ?? []).filter(({ internal }) => !internal)
+        const others = Object.values(networkInterfaces()).flatMap((all) => all ?? []).filter(({ internal }) =>
+          !internal
+        )
         for (const { address, family } of others) {
           if (family === "IPv4") assert.strictEqual(yield* ask(port, "hello", address), "")
         }

@@ -1,22 +1,5 @@
-import type { ControlProof } from "../../Proof.ts"
+import { confinement, type ControlProof } from "../../Proof.ts"
 import type { SandboxPolicy } from "../../SandboxPolicy.ts"
-
-/** What a proof must show of every sandbox on another machine, whatever the policy: the confinement itself. */
-const confinement = [
-  "files",
-  "system",
-  "environment",
-  "processes",
-  "network",
-  "unix sockets",
-  "abstract sockets",
-  "clock",
-  "mounts",
-  "tracing",
-  "nested namespaces",
-  "privileges",
-  "core dumps"
-]
 
 const limits = ["memoryLimit", "cpuLimit", "pidsLimit", "diskLimit", "fileSize", "openFiles"] as const
 
