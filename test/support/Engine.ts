@@ -2,7 +2,7 @@ import { WorkflowEngine } from "@effect/workflow"
 import { Context, Deferred, Effect, FiberId, Layer, Schema, Scope } from "effect"
 import { Audit } from "../../src/audit/index.ts"
 import { Cache } from "../../src/cache/index.ts"
-import { ApprovalStore, Engine, EngineConfig, Runner, Supervisor, TimerStore } from "../../src/engine/index.ts"
+import { ApprovalStore, Budget, Engine, EngineConfig, Runner, Supervisor, TimerStore } from "../../src/engine/index.ts"
 import { Journal, RunStore } from "../../src/journal/index.ts"
 import { type Actor, type RunEvent } from "../../src/model/index.ts"
 import { Persistence, type PersistenceError, type Write } from "../../src/persistence/index.ts"
@@ -101,6 +101,7 @@ export const startProcess = Effect.fnUntraced(function*(
     readonly supervised?: boolean
     /** That of the test, when it watches values or observes. */
     readonly guard?: Layer.Layer<SecretGuard.SecretGuard>
+    readonly budget?: Layer.Layer<Budget.Budget>
   } = {}
 ) {
   const { line, persistence } = lineTo(real)
@@ -112,6 +113,7 @@ export const startProcess = Effect.fnUntraced(function*(
     Layer.provideMerge(Runner.layer),
     Layer.provideMerge(stores),
     Layer.provideMerge(options.guard ?? SecretGuard.layer),
+    Layer.provide(options.budget ?? Budget.layerUnlimited),
     Layer.provideMerge(Layer.succeed(EngineConfig.EngineConfig, { ...EngineConfig.defaults, ...options.config }))
   )
   const scope = yield* Scope.make()

@@ -264,8 +264,10 @@ export class StepExecution<A, I, E, EI, X, R> {
   private metered<B>(attempt: number, startedAtMs: number, execution: Effect.Effect<B, never, R>) {
     const { budget } = this.active.services
     return budget.limited
-      ? Effect.tap(execution, () =>
-        withNow((now) => budget.settle(this.spending(attempt), { durationMs: now - startedAtMs })))
+      ? Effect.tap(
+        execution,
+        () => withNow((now) => budget.settle(this.spending(attempt), { durationMs: now - startedAtMs }))
+      )
       : execution
   }
 
