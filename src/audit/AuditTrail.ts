@@ -1,8 +1,5 @@
 import type { Statement as SqlStatement } from "@effect/sql"
 import { Context, Effect, Layer, Option, Schema } from "effect"
-import { Persistence, PersistenceError } from "../persistence/index.ts"
-import { Audit } from "./Audit.ts"
-import type { AuditUnavailable } from "./AuditError.ts"
 import type {
   AuditCursor,
   AuditFilter,
@@ -11,6 +8,9 @@ import type {
   AuditProblem,
   AuditVerification
 } from "../model/index.ts"
+import { Persistence, PersistenceError } from "../persistence/index.ts"
+import { Audit } from "./Audit.ts"
+import type { AuditUnavailable } from "./AuditError.ts"
 import { Checkpoints } from "./Checkpoints.ts"
 import { columns, type Content, digestOf } from "./internal/Chain.ts"
 import { ChainCheck } from "./internal/ChainCheck.ts"
@@ -75,10 +75,12 @@ const make = Effect.gen(function*() {
 
   const rowsAfter = (id: number, throughId: number, also: ReadonlyArray<SqlStatement.Fragment>) =>
     refail(
-      sql`SELECT ${sql.literal(selected)} FROM _smithers_audit
-        WHERE ${
-        sql.and([sql`id > ${id}`, sql`id <= ${throughId}`, ...also])
-      } ORDER BY id LIMIT ${pageRows}`.values as Effect.Effect<ReadonlyArray<StoredRow>>
+      Effect.map(
+        sql`SELECT ${sql.literal(selected)} FROM _smithers_audit
+        WHERE ${sql.and([sql`id > ${id}`, sql`id <= ${throughId}`, ...also])} ORDER BY id LIMIT ${pageRows}`.values,
+        // A STRICT table: the columns hold nothing else.
+        (rows) => rows as ReadonlyArray<StoredRow>
+      )
     )
 
   const numberOf = (query: SqlStatement.Statement<{ readonly found: number | null }>) =>
@@ -128,7 +130,11 @@ const make = Effect.gen(function*() {
     while (!chain.done) {
       const rows = yield* rowsAfter(id, throughId, [])
       for (const row of rows) {
-        chain.row(row.slice(0, columns.length) as Content, row[column.previousHash] as string, row[column.hash] as string)
+        chain.row(
+          row.slice(0, columns.length) as Content,
+          row[column.previousHash] as string,
+          row[column.hash] as string
+        )
       }
       if (rows.length < pageRows) break
       id = rows.at(-1)![column.id] as number

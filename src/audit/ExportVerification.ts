@@ -1,11 +1,11 @@
 import { Effect, Option, Schema, Stream } from "effect"
 import type { KeyObject } from "node:crypto"
+import type { AuditProblem, AuditVerification } from "../model/index.ts"
 import { InvalidAuditRequest } from "./AuditError.ts"
 import { ChainCheck } from "./internal/ChainCheck.ts"
 import { contentOfLine, ExportLine } from "./internal/ExportText.ts"
 import { publicKeyOf } from "./internal/Signature.ts"
 import { StatementCheck } from "./internal/StatementCheck.ts"
-import type { AuditProblem, AuditVerification } from "../model/index.ts"
 
 const decode = Schema.decodeUnknownOption(Schema.parseJson(ExportLine))
 

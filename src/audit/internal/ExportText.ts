@@ -64,7 +64,7 @@ const toText = JSON.stringify as (value: unknown) => string
 
 /** Not through the schema: a row has the types of its columns, and there are many. */
 export const rowText = (row: StoredRow): string => {
-  let text = '{"type":"row"'
+  let text = "{\"type\":\"row\""
   for (let i = 0; i < names.length; i++) text += `,"${names[i]!}":${toText(row[i])}`
   return `${text}}\n`
 }
