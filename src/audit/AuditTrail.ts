@@ -12,10 +12,19 @@ import { Persistence, PersistenceError } from "../persistence/index.ts"
 import { Audit } from "./Audit.ts"
 import type { AuditUnavailable } from "./AuditError.ts"
 import { Checkpoints } from "./Checkpoints.ts"
-import { columns, type Content, digestOf } from "./internal/Chain.ts"
+import { columns, digestOf } from "./internal/Chain.ts"
 import { ChainCheck } from "./internal/ChainCheck.ts"
 import { conditionsOf } from "./internal/Conditions.ts"
-import { csvHeader, csvText, lineText, ocsfText, rowText, selected, type StoredRow } from "./internal/ExportText.ts"
+import {
+  csvHeader,
+  csvText,
+  lineText,
+  ocsfText,
+  rowText,
+  selected,
+  splitRow,
+  type StoredRow
+} from "./internal/ExportText.ts"
 import { publicKeyOf } from "./internal/Signature.ts"
 import { StatementCheck } from "./internal/StatementCheck.ts"
 import { SignedStatement } from "./Statement.ts"
@@ -129,13 +138,7 @@ const make = Effect.gen(function*() {
     let id = check.sealed.id
     while (!chain.done) {
       const rows = yield* rowsAfter(id, throughId, [])
-      for (const row of rows) {
-        chain.row(
-          row.slice(0, columns.length) as Content,
-          row[column.previousHash] as string,
-          row[column.hash] as string
-        )
-      }
+      for (const row of rows) chain.row(...splitRow(row))
       if (rows.length < pageRows) break
       id = rows.at(-1)![column.id] as number
     }
