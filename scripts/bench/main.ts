@@ -3,6 +3,7 @@ import fs from "node:fs"
 import os from "node:os"
 import path from "node:path"
 import { parseArgs } from "node:util"
+import { audit } from "./Audit.ts"
 import { serveBare } from "./BareServer.ts"
 import { bundles } from "./Bundles.ts"
 import { cache } from "./Cache.ts"
@@ -31,6 +32,7 @@ const measurements: ReadonlyArray<Measurement> = [
   concurrent,
   latency,
   cache,
+  audit,
   resume,
   parked,
   rpc,

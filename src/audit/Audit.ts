@@ -4,8 +4,8 @@ import { actorName, AuditDetail, AuditFilter, AuditRecord, Bounds } from "../mod
 import { Persistence, PersistenceError, Write } from "../persistence/index.ts"
 import type { AuditEntry } from "./AuditEntry.ts"
 import { Deployment } from "./Deployment.ts"
-import { conditionsOf } from "./internal/Conditions.ts"
 import { columns, type Content, digestOf, genesisOf, headText, link } from "./internal/Chain.ts"
+import { conditionsOf } from "./internal/Conditions.ts"
 import { migrations } from "./migrations.ts"
 
 /**
@@ -33,10 +33,12 @@ export class Audit extends Context.Tag("smithers-orchestrator/audit/Audit")<Audi
    * One page, newest first. `afterId` is the last id of the previous page; a page holds at most `limit` rows, and never
    * more than `Bounds.pageRows`.
    */
-  readonly list: (query: {
-    readonly afterId?: number | undefined
-    readonly limit: number
-  } & AuditFilter) => Effect.Effect<ReadonlyArray<AuditRecord>, PersistenceError>
+  readonly list: (
+    query: {
+      readonly afterId?: number | undefined
+      readonly limit: number
+    } & AuditFilter
+  ) => Effect.Effect<ReadonlyArray<AuditRecord>, PersistenceError>
 }>() {}
 
 const insert = `INSERT INTO _smithers_audit (${columns.join(", ")}, previous_hash, hash)

@@ -20,3 +20,10 @@ export class InvalidAuditRequest extends Schema.TaggedError<InvalidAuditRequest>
     return `${this.field} ${this.bound}`
   }
 }
+
+/** A sink did not take a checkpoint. */
+export class DeliveryFailed extends Schema.TaggedError<DeliveryFailed>()("DeliveryFailed", { detail: Schema.String }) {
+  override get message(): string {
+    return this.detail
+  }
+}

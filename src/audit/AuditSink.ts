@@ -1,4 +1,5 @@
 import { Context, Effect, Layer } from "effect"
+import type { DeliveryFailed } from "./AuditError.ts"
 import type { SignedStatement } from "./Statement.ts"
 
 /**
@@ -10,7 +11,7 @@ export class AuditSink extends Context.Tag("smithers-orchestrator/audit/AuditSin
    * Takes one statement, in the order of their numbers, each at least once: after a start the last one comes again. It is
    * not offered again when this fails: what must arrive is kept by the sink.
    */
-  readonly deliver: (signed: SignedStatement) => Effect.Effect<void, Error>
+  readonly deliver: (signed: SignedStatement) => Effect.Effect<void, DeliveryFailed>
 }>() {}
 
 /** Nowhere. */

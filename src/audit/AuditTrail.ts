@@ -1,8 +1,5 @@
 import type { Statement as SqlStatement } from "@effect/sql"
 import { Context, Effect, Layer, Option, Schema } from "effect"
-import { Persistence, PersistenceError } from "../persistence/index.ts"
-import { Audit } from "./Audit.ts"
-import type { AuditUnavailable } from "./AuditError.ts"
 import type {
   AuditCursor,
   AuditFilter,
@@ -11,11 +8,23 @@ import type {
   AuditProblem,
   AuditVerification
 } from "../model/index.ts"
+import { Persistence, PersistenceError } from "../persistence/index.ts"
+import { Audit } from "./Audit.ts"
+import type { AuditUnavailable } from "./AuditError.ts"
 import { Checkpoints } from "./Checkpoints.ts"
-import { columns, type Content, digestOf } from "./internal/Chain.ts"
+import { columns, digestOf } from "./internal/Chain.ts"
 import { ChainCheck } from "./internal/ChainCheck.ts"
 import { conditionsOf } from "./internal/Conditions.ts"
-import { csvHeader, csvText, lineText, ocsfText, rowText, selected, type StoredRow } from "./internal/ExportText.ts"
+import {
+  csvHeader,
+  csvText,
+  lineText,
+  ocsfText,
+  rowText,
+  selected,
+  splitRow,
+  type StoredRow
+} from "./internal/ExportText.ts"
 import { publicKeyOf } from "./internal/Signature.ts"
 import { StatementCheck } from "./internal/StatementCheck.ts"
 import { SignedStatement } from "./Statement.ts"
@@ -75,10 +84,12 @@ const make = Effect.gen(function*() {
 
   const rowsAfter = (id: number, throughId: number, also: ReadonlyArray<SqlStatement.Fragment>) =>
     refail(
-      sql`SELECT ${sql.literal(selected)} FROM _smithers_audit
-        WHERE ${
-        sql.and([sql`id > ${id}`, sql`id <= ${throughId}`, ...also])
-      } ORDER BY id LIMIT ${pageRows}`.values as Effect.Effect<ReadonlyArray<StoredRow>>
+      Effect.map(
+        sql`SELECT ${sql.literal(selected)} FROM _smithers_audit
+        WHERE ${sql.and([sql`id > ${id}`, sql`id <= ${throughId}`, ...also])} ORDER BY id LIMIT ${pageRows}`.values,
+        // A STRICT table: the columns hold nothing else.
+        (rows) => rows as ReadonlyArray<StoredRow>
+      )
     )
 
   const numberOf = (query: SqlStatement.Statement<{ readonly found: number | null }>) =>
@@ -127,9 +138,7 @@ const make = Effect.gen(function*() {
     let id = check.sealed.id
     while (!chain.done) {
       const rows = yield* rowsAfter(id, throughId, [])
-      for (const row of rows) {
-        chain.row(row.slice(0, columns.length) as Content, row[column.previousHash] as string, row[column.hash] as string)
-      }
+      for (const row of rows) chain.row(...splitRow(row))
       if (rows.length < pageRows) break
       id = rows.at(-1)![column.id] as number
     }

@@ -221,7 +221,8 @@ const make = Effect.gen(function*() {
       yield* Effect.logError("The audit's signing key is not the one it was; `audit verify` will name the break.")
       if (ahead === 0) return
     }
-    const reason = `The database ends before checkpoint ${last.n}, which lies beside it: it was replaced by an older one.`
+    const reason =
+      `The database ends before checkpoint ${last.n}, which lies beside it: it was replaced by an older one.`
     yield* Effect.logError(reason)
     yield* audit.record({
       actor: systemActor,

@@ -1,15 +1,11 @@
-import { Effect, Option, Schema, Stream } from "effect"
+import { Effect, Option, Stream } from "effect"
 import type { KeyObject } from "node:crypto"
+import type { AuditProblem, AuditVerification } from "../model/index.ts"
 import { InvalidAuditRequest } from "./AuditError.ts"
 import { ChainCheck } from "./internal/ChainCheck.ts"
-import { contentOfLine, ExportLine } from "./internal/ExportText.ts"
+import { type Header, lineOfText, splitRow } from "./internal/ExportText.ts"
 import { publicKeyOf } from "./internal/Signature.ts"
 import { StatementCheck } from "./internal/StatementCheck.ts"
-import type { AuditProblem, AuditVerification } from "../model/index.ts"
-
-const decode = Schema.decodeUnknownOption(Schema.parseJson(ExportLine))
-
-type Header = Extract<ExportLine, { readonly type: "audit" }>
 
 /** An NDJSON export, line by line. */
 class ExportCheck {
@@ -28,7 +24,7 @@ class ExportCheck {
   add(text: string): void {
     this.lines++
     if (this.unreadable !== null) return
-    const line = Option.getOrUndefined(decode(text))
+    const line = Option.getOrUndefined(lineOfText(text))
     if (line === undefined) return this.refuse("is no line of an export")
     if (this.ended) return this.refuse("comes after the end")
     switch (line.type) {
@@ -39,7 +35,7 @@ class ExportCheck {
           ? this.refuse("is a checkpoint out of place")
           : this.statements.add(line)
       case "row":
-        return this.rows()?.row(contentOfLine(line), line.previous_hash, line.hash)
+        return this.rows()?.row(...splitRow(line.row))
       case "skip": {
         const chain = this.rows()
         return line.digests.forEach((digest, i) => chain?.skipped(line.fromId + i, digest))

@@ -50,7 +50,11 @@ export const take = <E, R>(
     const left = yield* Effect.forEach(files, (file) =>
       Effect.map(io(fs.readFileString(file)), (text) => Option.map(decode(text), (entry) => ({ file, entry }))))
     const found = left.flatMap(Option.toArray)
-    if (found.length === 0) return
-    yield* record(found.map(({ entry }) => entry))
+    if (found.length === 0) {
+      return
+    }
+    yield* record(found.map(({ entry }) =>
+      entry
+    ))
     yield* Effect.forEach(found, ({ file }) => io(fs.remove(file)), { discard: true })
   })

@@ -7,15 +7,15 @@
  *                                   │
  *     AuditTrail.verify: rows against each other, rows against statements, statements against key, file and each other
  */
+export type { AuditDetail } from "../model/index.ts"
 export * as Audit from "./Audit.ts"
 export * as AuditConfig from "./AuditConfig.ts"
 export { AuditEntry } from "./AuditEntry.ts"
-export { AuditUnavailable, InvalidAuditRequest } from "./AuditError.ts"
+export { AuditUnavailable, DeliveryFailed, InvalidAuditRequest } from "./AuditError.ts"
 export * as AuditSink from "./AuditSink.ts"
+export * as AuditTrail from "./AuditTrail.ts"
 export * as Checkpoints from "./Checkpoints.ts"
 export * as Deployment from "./Deployment.ts"
+export { verifyExport } from "./ExportVerification.ts"
 export * as Spool from "./Spool.ts"
 export { SignedStatement, Statement } from "./Statement.ts"
-export * as AuditTrail from "./AuditTrail.ts"
-export { verifyExport } from "./ExportVerification.ts"
-export type { AuditDetail } from "../model/index.ts"

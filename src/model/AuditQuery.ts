@@ -1,7 +1,11 @@
 import { Schema } from "effect"
 import { TimestampMs } from "./Ids.ts"
 
-const Name = Schema.String.pipe(Schema.minLength(1), Schema.maxLength(512), Schema.annotations({ identifier: "AuditName" }))
+const Name = Schema.String.pipe(
+  Schema.minLength(1),
+  Schema.maxLength(512),
+  Schema.annotations({ identifier: "AuditName" })
+)
 
 /** Which rows are asked for: those to which all that is given applies. */
 export const AuditFilter = Schema.Struct({

@@ -44,7 +44,9 @@ const shift = (db: Database, from: number, by: number) => {
 /** Computes all hashes anew from a row on, as the program would. */
 const rechain = (db: Database, from: number) => {
   let previous = db.prepare("SELECT previous_hash FROM _smithers_audit WHERE id = ?").pluck().get(from) as string
-  for (const row of db.prepare(`SELECT id, ${content} FROM _smithers_audit WHERE id >= ? ORDER BY id`).raw().all(from)) {
+  for (
+    const row of db.prepare(`SELECT id, ${content} FROM _smithers_audit WHERE id >= ? ORDER BY id`).raw().all(from)
+  ) {
     const own = link(previous, digestOf(row as Array<string | number | null>))
     db.prepare("UPDATE _smithers_audit SET previous_hash = ?, hash = ? WHERE id = ?").run(
       previous,
@@ -160,13 +162,17 @@ const exportAttacks: ReadonlyArray<readonly [string, string, (lines: Array<strin
     JSON.stringify({ type: "end", lastId: 36 })
   ]],
   ["the checkpoints left out", "Statement null", (lines) => lines.filter((line) => !line.includes("\"statement\""))],
-  ["the beginning cut off", "Missing 1", (lines) =>
-    lines.filter((line) => !/"target":"t-[12]"/.test(line)).map((line) =>
-      line.replace(/"afterId":0,"afterHash":"[0-9a-f]+"/, () => {
-        const third = JSON.parse(lines.find((row) => row.includes("\"t-3\""))!) as { previous_hash: string }
-        return `"afterId":2,"afterHash":"${third.previous_hash}"`
-      })
-    )],
+  [
+    "the beginning cut off",
+    "Missing 1",
+    (lines) =>
+      lines.filter((line) => !/"target":"t-[12]"/.test(line)).map((line) =>
+        line.replace(/"afterId":0,"afterHash":"[0-9a-f]+"/, () => {
+          const third = JSON.parse(lines.find((row) => row.includes("\"t-3\""))!) as { previous_hash: string }
+          return `"afterId":2,"afterHash":"${third.previous_hash}"`
+        })
+      )
+  ],
   ["a line that is none", "Unreadable null", (lines) => [...lines.slice(0, 20), "{}", ...lines.slice(20)]]
 ]
 

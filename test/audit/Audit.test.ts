@@ -49,7 +49,7 @@ it.effect("an appended entry is read back as it was given", () =>
       reason: "not yours",
       detail: { force: true, rows: 3, scopes: ["a", "b"], note: null }
     })))
-    const [{ hash, previousHash, ...row }, ...others] = yield* audit.list({ limit: 10 }) as Effect.Effect<[AuditRecord]>
+    const [{ hash, previousHash, ...row }, ...others] = (yield* audit.list({ limit: 10 })) as [AuditRecord]
     assert.deepStrictEqual(others, [])
     assert.strictEqual(previousHash, audit.genesis.hash)
     assert.match(hash, /^[0-9a-f]{64}$/)

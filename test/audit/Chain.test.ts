@@ -24,7 +24,12 @@ it("the digest of a row is what the documentation says", () => {
   assert.strictEqual(genesisOf("x"), sha256("smithers-audit-log-1\nx"))
 })
 
-const value = FastCheck.oneof(FastCheck.constant(null), FastCheck.string(), FastCheck.fullUnicodeString(), FastCheck.nat())
+const value = FastCheck.oneof(
+  FastCheck.constant(null),
+  FastCheck.string(),
+  FastCheck.fullUnicodeString(),
+  FastCheck.nat()
+)
 
 it("rows that differ in any column differ in their digest", () => {
   FastCheck.assert(FastCheck.property(
@@ -37,14 +42,19 @@ it("rows that differ in any column differ in their digest", () => {
   ))
 })
 
-it.effect.prop("any entry that is appended can be verified", [Schema.NonEmptyArray(AuditEntry)], ([entries]) =>
-  Effect.gen(function*() {
-    const audit = yield* Audit.Audit
-    const persistence = yield* Persistence.Persistence
-    const given = entries.map((entry) => ({ ...entry, action: `a${entry.action}` }))
-    yield* persistence.write(Write.discard(given.map(audit.append)))
-    assert.deepStrictEqual(named(yield* verify), "none")
-  }).pipe(Effect.provide(layerTemp())), { fastCheck: { numRuns: 25 } })
+it.effect.prop(
+  "any entry that is appended can be verified",
+  [Schema.NonEmptyArray(AuditEntry)],
+  ([entries]) =>
+    Effect.gen(function*() {
+      const audit = yield* Audit.Audit
+      const persistence = yield* Persistence.Persistence
+      const given = entries.map((entry) => ({ ...entry, action: `a${entry.action}` }))
+      yield* persistence.write(Write.discard(given.map(audit.append)))
+      assert.deepStrictEqual(named(yield* verify), "none")
+    }).pipe(Effect.provide(layerTemp())),
+  { fastCheck: { numRuns: 25 } }
+)
 
 it.effect("any change of any column of any row is found", () =>
   Effect.gen(function*() {

@@ -39,9 +39,12 @@ const homeOfTest = Effect.acquireRelease(
 /** Waits for what a background fiber of real I/O brings about, in turns of the event loop. */
 const eventually = <E, R>(condition: Effect.Effect<boolean, E, R>): Effect.Effect<void, E, R> =>
   Effect.flatMap(condition, (holds) =>
-    holds ? Effect.void : Effect.zipRight(Effect.async<void>((resume) => {
-      setImmediate(() => resume(Effect.void))
-    }), eventually(condition)))
+    holds ? Effect.void : Effect.zipRight(
+      Effect.async<void>((resume) => {
+        setImmediate(() => resume(Effect.void))
+      }),
+      eventually(condition)
+    ))
 
 it.effect("the start makes a key that only its owner can read, and signs the beginning and a first checkpoint", () => {
   const delivered: Array<SignedStatement> = []
@@ -62,10 +65,13 @@ it.effect("an empty period is signed like any other", () => {
     yield* eventually(Effect.sync(() => delivered.length === 3))
     yield* TestClock.adjust("10 minutes")
     yield* eventually(Effect.sync(() => delivered.length === 4))
-    assert.deepStrictEqual(delivered.slice(2).map(({ statement }) => {
-      const { atMs, id } = decode(statement)
-      return [id, atMs]
-    }), [[0, 600_000], [0, 1_200_000]])
+    assert.deepStrictEqual(
+      delivered.slice(2).map(({ statement }) => {
+        const { atMs, id } = decode(statement)
+        return [id, atMs]
+      }),
+      [[0, 600_000], [0, 1_200_000]]
+    )
   }).pipe(Effect.provide(layerTemp(delivered)))
 })
 

@@ -150,7 +150,9 @@ export class ChainCheck {
       return { kind: "Altered", id, n, detail: `The content of row ${id} is not what its hash says.` }
     }
     if (original < id) {
-      const those = id - original === 1 ? `Row ${original} is` : `Of rows ${original} to ${id - 1}, ${id - original} are`
+      const those = id - original === 1
+        ? `Row ${original} is`
+        : `Of rows ${original} to ${id - 1}, ${id - original} are`
       return {
         kind: "Inserted",
         id: original,

@@ -1,38 +1,12 @@
-import { DateTime, Schema } from "effect"
+import { DateTime, Option, Schema } from "effect"
 import { AuditFilter } from "../../model/index.ts"
 import { SignedStatement } from "../Statement.ts"
-import { columns } from "./Chain.ts"
+import { columns, type Content } from "./Chain.ts"
 
 const Id = Schema.Int.pipe(Schema.nonNegative())
 const Sha256 = Schema.String.pipe(Schema.pattern(/^[0-9a-f]{64}$/))
-const Text = Schema.NullOr(Schema.String)
-
-/** A row by the names of its columns, verbatim: the bytes that were hashed. */
-const RowLine = Schema.Struct({
-  type: Schema.Literal("row"),
-  id: Id,
-  at_ms: Schema.Int,
-  actor: Schema.String,
-  token_id: Text,
-  role: Schema.String,
-  org_id: Text,
-  project_id: Text,
-  run_id: Text,
-  action: Schema.String,
-  target: Text,
-  outcome: Schema.String,
-  reason: Text,
-  request_id: Text,
-  trace_id: Text,
-  deployment: Text,
-  module_revision: Text,
-  detail_json: Schema.String,
-  previous_hash: Sha256,
-  hash: Sha256
-})
-
-/** The lines of an NDJSON export, in this order: `audit`, `statement`…, `row` or `skip`…, `end`. */
-export const ExportLine = Schema.Union(
+/** The lines of an NDJSON export besides rows, in this order: `audit`, `statement`…, rows or `skip`…, `end`. */
+const ExportLine = Schema.Union(
   Schema.Struct({
     type: Schema.Literal("audit"),
     format: Schema.Literal(1),
@@ -44,12 +18,14 @@ export const ExportLine = Schema.Union(
     filter: AuditFilter
   }),
   Schema.Struct({ type: Schema.Literal("statement"), ...SignedStatement.fields }),
-  RowLine,
   /** Digests of the rows from `fromId` on, which the filter left out. */
   Schema.Struct({ type: Schema.Literal("skip"), fromId: Id, digests: Schema.Array(Sha256) }),
   Schema.Struct({ type: Schema.Literal("end"), lastId: Id })
 )
-export type ExportLine = typeof ExportLine.Type
+type ExportLine = typeof ExportLine.Type
+
+const decodeLine = Schema.decodeUnknownOption(Schema.parseJson(ExportLine))
+const parseJson = Option.liftThrowable(JSON.parse as (text: string) => unknown)
 
 const encode = Schema.encodeSync(Schema.parseJson(ExportLine))
 export const lineText = (line: ExportLine): string => `${encode(line)}\n`
@@ -58,18 +34,48 @@ export const lineText = (line: ExportLine): string => `${encode(line)}\n`
 export type StoredRow = ReadonlyArray<string | number | null>
 
 const names = [...columns, "previous_hash", "hash"] as const
+/** Content, hash of the row before, own hash. */
+export const splitRow = (row: StoredRow): [content: Content, previous: string, hash: string] => [
+  row.slice(0, columns.length),
+  String(row[columns.length]),
+  String(row[columns.length + 1])
+]
+
 export const selected = names.join(", ")
 
 const toText = JSON.stringify as (value: unknown) => string
 
 /** Not through the schema: a row has the types of its columns, and there are many. */
 export const rowText = (row: StoredRow): string => {
-  let text = '{"type":"row"'
+  let text = "{\"type\":\"row\""
   for (let i = 0; i < names.length; i++) text += `,"${names[i]!}":${toText(row[i])}`
   return `${text}}\n`
 }
 
-export const contentOfLine = (line: typeof RowLine.Type): StoredRow => columns.map((name) => line[name])
+/** A row of an export, by the names of its columns and verbatim: the bytes that were hashed. */
+interface RowLine {
+  readonly type: "row"
+  readonly row: StoredRow
+}
+
+const isCell = (value: unknown): value is string | number | null =>
+  value === null || typeof value === "string" || Number.isSafeInteger(value)
+
+const rowStart = "{\"type\":\"row\""
+
+/** Not through the schema either: an export has many. */
+const rowOfText = (text: string): Option.Option<RowLine> =>
+  Option.filterMap(parseJson(text), (value) => {
+    const row = names.map((name) => (value as Readonly<Record<string, unknown>>)[name])
+    return row.every(isCell) && Number.isSafeInteger(row[0])
+      ? Option.some({ type: "row" as const, row })
+      : Option.none()
+  })
+
+export const lineOfText = (text: string): Option.Option<ExportLine | RowLine> =>
+  text.startsWith(rowStart) ? rowOfText(text) : decodeLine(text)
+
+export type Header = Extract<ExportLine, { readonly type: "audit" }>
 
 export const csvHeader = `${names.join(",")}\r\n`
 

@@ -56,9 +56,14 @@ export const openFolder = Effect.fnUntraced(function*(home: string) {
       }
       const pem = yield* fs.readFileString(file)
       return Option.some(
-        yield* Effect.try({ try: () => signingKeyOf(pem), catch: () => new Error("it holds no Ed25519 key") })
+        yield* Effect.try({
+          try: () => signingKeyOf(pem),
+          catch: () => unavailable("Key", `${file} cannot be used`)({ message: "it holds no Ed25519 key" })
+        })
       )
-    }).pipe(Effect.mapError(unavailable("Key", `${file} cannot be read`)))
+    }).pipe(Effect.mapError((cause) =>
+      cause._tag === "AuditUnavailable" ? cause : unavailable("Key", `${file} cannot be read`)(cause)
+    ))
 
   const publish = (key: SigningKey) => replace(publicKeyFile, publicPem(key), 0o644)
 

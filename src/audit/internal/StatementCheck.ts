@@ -1,7 +1,7 @@
 import { Option, Schema } from "effect"
 import type { KeyObject } from "node:crypto"
-import { type SignedStatement, Statement } from "../Statement.ts"
 import type { AuditProblem } from "../../model/index.ts"
+import { type SignedStatement, Statement } from "../Statement.ts"
 import { genesisOf } from "./Chain.ts"
 import { isSignedBy, keyIdOf, publicKeyOf, statementHash } from "./Signature.ts"
 
@@ -65,7 +65,12 @@ export class StatementCheck {
     if (this.count === 0) {
       this.report("Statement", null, null, "There is no checkpoint.")
     } else if (!this.keyIds.includes(id)) {
-      this.report("Statement", null, 1, `The given key ${id} is none that the last checkpoint was signed with or can be traced to.`)
+      this.report(
+        "Statement",
+        null,
+        1,
+        `The given key ${id} is none that the last checkpoint was signed with or can be traced to.`
+      )
     }
   }
 

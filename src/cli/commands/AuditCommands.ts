@@ -99,7 +99,10 @@ const foundText = (found: AuditVerification): string =>
     ["Audit", found.problem === null ? "in order" : `${found.problem.kind}: ${found.problem.detail}`],
     ["Log", found.log],
     ["Rows", found.rows === 0 ? "none" : `${found.rows}, ${found.firstId ?? ""} to ${found.lastId ?? ""}`],
-    ["Signed", `through row ${found.signedThroughId}${found.signedAtMs === null ? "" : `, ${timestamp(found.signedAtMs)}`}`],
+    [
+      "Signed",
+      `through row ${found.signedThroughId}${found.signedAtMs === null ? "" : `, ${timestamp(found.signedAtMs)}`}`
+    ],
     ["Checkpoints", String(found.statements)],
     ["Sealed", found.sealedThroughId === 0 ? null : `through row ${found.sealedThroughId}`],
     ["Restores", found.restores === 0 ? null : String(found.restores)],
@@ -161,7 +164,9 @@ const verifyCommand = Command.make("verify", {
   )
 
 /** What stands beside an unfinished export: so many bytes are good, and this is how it goes on. */
-const Unfinished = Schema.parseJson(Schema.Struct({ request: Schema.Unknown, bytes: Schema.Int, rows: Schema.Int, cursor: AuditCursor }))
+const Unfinished = Schema.parseJson(
+  Schema.Struct({ request: Schema.Unknown, bytes: Schema.Int, rows: Schema.Int, cursor: AuditCursor })
+)
 const decodeUnfinished = Schema.decodeUnknown(Unfinished)
 const encodeUnfinished = Schema.encode(Unfinished)
 const sameRequest = Schema.encodeSync(Schema.parseJson(Schema.Unknown))
@@ -242,7 +247,8 @@ const rotateCommand = Command.make("rotate-key", connected, () =>
     yield* output.print(
       AuditKeyDocument,
       rotated,
-      ({ keyId, previousKeyId, publicKey }) => `Key ${keyId} signs from now on, signed by ${previousKeyId}.\n\n${publicKey}`
+      ({ keyId, previousKeyId, publicKey }) =>
+        `Key ${keyId} signs from now on, signed by ${previousKeyId}.\n\n${publicKey}`
     )
   })).pipe(Command.withDescription("Sign with a new key, which the old one signs."), provideConnection)
 
@@ -260,9 +266,13 @@ const pruneCommand = Command.make("prune", {
     yield* output.print(
       AuditPrunedDocument,
       pruned,
-      ({ rows, throughId }) => rows === 0 ? "Nothing is that old." : `${rows} rows up to ${throughId} are sealed and removed.`
+      ({ rows, throughId }) =>
+        rows === 0 ? "Nothing is that old." : `${rows} rows up to ${throughId} are sealed and removed.`
     )
-  })).pipe(Command.withDescription("Seal old rows, so that the rest can be verified, and remove them."), provideConnection)
+  })).pipe(
+    Command.withDescription("Seal old rows, so that the rest can be verified, and remove them."),
+    provideConnection
+  )
 
 export const auditCommand = Command.make("audit").pipe(
   Command.withDescription("Who did what: an append-only, hash-chained, signed record."),

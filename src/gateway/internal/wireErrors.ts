@@ -1,6 +1,6 @@
 import { Effect, type ParseResult, Schema, SchemaAST } from "effect"
-import type { AuditUnavailable, InvalidAuditRequest } from "../../audit/index.ts"
 import type { Forbidden, InvalidGrant, TokenNotFound, Unauthorized } from "../../access/index.ts"
+import type { AuditUnavailable, InvalidAuditRequest } from "../../audit/index.ts"
 import type { DecisionRefused, InvalidInput, NodeNotFound, RunConflict, WorkflowNotFound } from "../../engine/index.ts"
 import type { RunStore } from "../../journal/index.ts"
 import type { PersistenceError } from "../../persistence/index.ts"

@@ -7,6 +7,7 @@ import {
   AuditSink,
   AuditTrail,
   Checkpoints,
+  DeliveryFailed,
   type SignedStatement,
   verifyExport
 } from "../../../src/audit/index.ts"
@@ -28,8 +29,9 @@ export const entry = (fields: Partial<AuditEntry> = {}): AuditEntry => ({
 })
 
 const sinkOf = (delivered: Array<SignedStatement>) =>
-  Layer.succeed(AuditSink.AuditSink, { 
-    deliver: (signed) => Effect.try({ try: () => void delivered.push(signed), catch: () => new Error("refused") })
+  Layer.succeed(AuditSink.AuditSink, {
+    deliver: (signed) =>
+      Effect.try({ try: () => void delivered.push(signed), catch: () => new DeliveryFailed({ detail: "refused" }) })
   })
 
 const trail = AuditTrail.layer.pipe(
@@ -112,5 +114,6 @@ export const verify = Effect.flatMap(AuditTrail.AuditTrail, (trail) => trail.ver
 
 export const checkpoint = Effect.flatMap(Checkpoints.Checkpoints, (checkpoints) => checkpoints.take)
 
-export const named = ({ problem }: { readonly problem: { readonly kind: string; readonly id: number | null } | null }) =>
-  problem === null ? "none" : `${problem.kind} ${problem.id}`
+export const named = (
+  { problem }: { readonly problem: { readonly kind: string; readonly id: number | null } | null }
+) => problem === null ? "none" : `${problem.kind} ${problem.id}`
