@@ -1,4 +1,4 @@
-import { Clock, Context, Duration, Effect, Layer, Metric, Number, Option, type Redacted } from "effect"
+import { Clock, Context, Duration, Effect, Layer, Metric, MetricKey, Number, Option, type Redacted } from "effect"
 import { Audit } from "../audit/index.ts"
 import { type Actor, actorName, Bounds, type CatalogScope, systemActor } from "../model/index.ts"
 import { Persistence, type PersistenceError } from "../persistence/index.ts"
@@ -83,15 +83,14 @@ export class Access extends Context.Tag("smithers-orchestrator/access/Access")<A
 /** How long the times of last use are gathered before they are written. */
 const usesEvery = "1 minute"
 
+const authenticationCount = MetricKey.counter("smithers_access_authentications_total", {
+  description: "Credentials presented, by outcome",
+  incremental: true
+})
+
+/** The outcome becomes part of the key: `Metric.tagged` would look the metric up anew at every update. */
 const authentications = (outcome: string) =>
-  Metric.tagged(
-    Metric.counter("smithers_access_authentications_total", {
-      description: "Credentials presented, by outcome",
-      incremental: true
-    }),
-    "outcome",
-    outcome
-  )
+  Metric.fromMetricKey(MetricKey.tagged(authenticationCount, "outcome", outcome))
 const authenticated = authentications("ok")
 const refusedAs = {
   Missing: authentications("missing"),
@@ -215,7 +214,8 @@ const make = Effect.gen(function*() {
         const end = endOf(held.row, nowMs)
         if (end !== null) return refuse(endReason[end], held.row.tokenId)
         grants.use(held, nowMs)
-        return Effect.as(Metric.increment(authenticated), held.principal)
+        authenticated.unsafeUpdate(1, [])
+        return Effect.succeed(held.principal)
       }),
 
     authorize: (principal, scope, method) =>

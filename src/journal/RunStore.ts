@@ -29,6 +29,7 @@ import {
   putNodeText,
   runColumns,
   runOf,
+  runsOf,
   StoredNodeRow,
   summaryText,
   unfinishedNodeText,
@@ -383,7 +384,7 @@ const make = Effect.gen(function*() {
           `SELECT ${runColumns} FROM _smithers_runs ${where} ORDER BY created_at_ms DESC, run_id DESC LIMIT ? OFFSET ?`,
           [...conditions.map(([, value]) => value), Math.min(filter.limit ?? 50, Bounds.pageRows), filter.offset ?? 0]
         ),
-        Effect.forEach(runOf)
+        runsOf
       )
     },
     idsByStatus: (statuses) =>

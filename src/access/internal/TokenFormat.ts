@@ -1,5 +1,5 @@
 import { Effect, Redacted } from "effect"
-import { createHash, randomBytes } from "node:crypto"
+import { hash, randomBytes } from "node:crypto"
 import { crc32 } from "node:zlib"
 
 /**
@@ -42,7 +42,7 @@ const chosen = /^[\x21-\x7e]{16,512}$/
 export const isPlausible = (text: string): boolean =>
   text.startsWith("smithers_") ? isWellFormed(text) : chosen.test(text)
 
-export const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex")
+export const sha256 = (text: string): string => hash("sha256", text, "hex")
 
 /** The public name of the token with this hash. */
-export const tokenIdOf = (hash: string): string => hash.slice(0, 16)
+export const tokenIdOf = (sha256: string): string => sha256.slice(0, 16)

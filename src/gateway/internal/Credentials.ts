@@ -35,7 +35,8 @@ const cookieOf = (header: string | undefined, name: string): string | undefined 
 
 /** Percent-decoding that leaves alone what is not percent-encoded UTF-8. */
 export const decode = (text: string): string =>
-  new URLSearchParams(`v=${text.replaceAll(/[+&]/g, escape)}`).get("v") ?? ""
+  // Most of what is sent has nothing to decode.
+  !text.includes("%") ? text : new URLSearchParams(`v=${text.replaceAll(/[+&]/g, escape)}`).get("v") ?? ""
 
 const escape = (character: string) => character === "+" ? "%2B" : "%26"
 

@@ -9,8 +9,8 @@ export const isObject = (value: unknown): value is JsonObject => Predicate.isRec
 
 const decodeText = Schema.decodeUnknownEither(Schema.parseJson(Schema.Unknown))
 
-/** JSON text of a value that came from JSON or was encoded by a schema. */
-export const jsonText = Schema.encodeSync(Schema.parseJson(Schema.Unknown))
+/** JSON text of a value that came from JSON or was encoded by a schema: there is nothing left to check. */
+export const jsonText = (value: unknown): string => JSON.stringify(value)
 
 export const invalidInput = (message: string) => failure("INVALID_INPUT", message)
 

@@ -60,7 +60,8 @@ export const inspectText = `SELECT ${runColumns}, (${summaryText}) AS summary FR
 export const decodeSummary = (text: Write.SqlValue | undefined) =>
   JSON.parse(text as string) as Readonly<Record<string, number>>
 
-const decodeInput = Schema.decodeUnknownSync(Unknown)
+/** We made the text of a value; whoever wants more of it than JSON decodes it. */
+const decodeInput = (text: unknown): unknown => JSON.parse(text as string)
 const decodeError = Schema.decodeUnknownSync(json(FailureRecord))
 const decodeHold = Schema.decodeUnknownSync(json(Hold))
 const decodeStartedBy = Schema.decodeUnknownSync(json(StartedBy))
@@ -79,21 +80,26 @@ const decodeActor = (text: string): Actor => {
 
 const orNullWith = <A>(decode: (value: unknown) => A, value: unknown): A | null => value === null ? null : decode(value)
 
-/** A row of ours as a run: the plain columns hold what their STRICT types and CHECKs let in, the JSON is decoded. */
-export const runOf = (row: Write.Row): Effect.Effect<Run, PersistenceError> =>
+const decodeRun = (row: Write.Row) =>
+  ({
+    ...row,
+    input: decodeInput(row["input"]),
+    output: orNullWith(decodeInput, row["output"]),
+    error: orNullWith(decodeError, row["error"]),
+    hold: orNullWith(decodeHold, row["hold"]),
+    actor: decodeActor(row["actor"] as string),
+    startedBy: orNullWith(decodeStartedBy, row["startedBy"])
+  }) as Run
+
+/** Rows of ours as runs: the plain columns hold what their STRICT types and CHECKs let in, the JSON is decoded. */
+export const runsOf = (rows: ReadonlyArray<Write.Row>): Effect.Effect<ReadonlyArray<Run>, PersistenceError> =>
   Effect.try({
-    try: () =>
-      ({
-        ...row,
-        input: decodeInput(row["input"]),
-        output: orNullWith(decodeInput, row["output"]),
-        error: orNullWith(decodeError, row["error"]),
-        hold: orNullWith(decodeHold, row["hold"]),
-        actor: decodeActor(row["actor"] as string),
-        startedBy: orNullWith(decodeStartedBy, row["startedBy"])
-      }) as Run,
+    try: () => rows.map(decodeRun),
     catch: (cause) => new PersistenceError({ operation: "RunStore.find", reason: "Decode", cause })
   })
+
+export const runOf = (row: Write.Row): Effect.Effect<Run, PersistenceError> =>
+  Effect.map(runsOf([row]), ([run]) => run!)
 
 export const insertText =
   `INSERT INTO _smithers_runs (run_id, parent_run_id, workflow, status, input_json, idempotency_key,
