@@ -1,6 +1,6 @@
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import { Effect, Layer } from "effect"
+import { Effect, Exit, Layer } from "effect"
 import { Audit } from "./audit/index.ts"
 import { Cache } from "./cache/index.ts"
 import * as InsideRun from "./cli/InsideRun.ts"
@@ -30,4 +30,7 @@ const Inside = Layer.mergeAll(Engine.layer, Supervisor.layer, TaskCache.layer, S
 
 const [module = "", workflow = ""] = process.argv.slice(2)
 
-NodeRuntime.runMain(Effect.scoped(Effect.provide(InsideRun.run(module, workflow), Inside)))
+NodeRuntime.runMain(Effect.scoped(Effect.provide(InsideRun.run(module, workflow), Inside)), {
+  // Whatever the workflow left open: its result is there.
+  teardown: (exit) => process.exit(Exit.isSuccess(exit) ? 0 : 1)
+})

@@ -17,6 +17,7 @@ class Rude extends Schema.TaggedError<Rude>()("Rude", { word: Schema.String }) {
   }
 }
 
+/** Leaves the connection open: the program of the sandbox ends all the same. */
 const reachable = (port: number) =>
   Effect.async<boolean>((resume) => {
     const socket = connect({ port, host: "127.0.0.1" })

@@ -56,6 +56,12 @@ for (
     }).pipe(Effect.provide(processes("development"))))
 }
 
+it.effect("a port of the sandbox is that of the host, so nothing is to be done for it", () =>
+  Effect.gen(function*() {
+    const { exitCode } = yield* run("true", { policy: { ports: [{ host: 8_080, sandbox: 8_080 }] } })
+    assert.strictEqual(exitCode, 0)
+  }).pipe(Effect.provide(processes("development"))))
+
 it.effect("runs in the workspace, with an environment built from nothing", () =>
   Effect.gen(function*() {
     const { exitCode, stderr, stdout } = yield* run(
