@@ -43,7 +43,7 @@ export const ControlPlaneStore: new(database: SqliteDatabase) => ControlPlaneSto
     for (const [name, method] of Object.entries(methods)) {
       const call = (...args: ReadonlyArray<unknown>) =>
         // Each method has its own parameters; the type above says which.
-        answer((method as (...args: ReadonlyArray<unknown>) => Effect.Effect<unknown, unknown>)(...args))
+        answer((method as (...args: ReadonlyArray<unknown>) => Effect.Effect<unknown, Error>)(...args))
       Object.defineProperty(this, name, { value: call, enumerable: true })
     }
   }

@@ -1,12 +1,12 @@
 import { DateTime, Option } from "effect"
 
-export type Period = "daily" | "weekly" | "monthly"
+type Period = "daily" | "weekly" | "monthly"
 
 /**
  * `calendar`: the day, the week from Monday, the month of a time zone. `rolling`: the last 24 hours, 7 days, 30 days,
  * begun with the quarter of an hour they begin in.
  */
-export type Windowing = "calendar" | "rolling"
+type Windowing = "calendar" | "rolling"
 
 /** From inclusive, to exclusive, both on a quarter of an hour. */
 export interface Span {

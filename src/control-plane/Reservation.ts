@@ -7,7 +7,7 @@ import { orgExists, projectExists } from "./internal/Guards.ts"
 import { checked } from "./internal/Input.ts"
 import type { Plane } from "./internal/Plane.ts"
 import { makeTable } from "./internal/Table.ts"
-import { record, room } from "./internal/UsageRows.ts"
+import { record, room, withMetadata } from "./internal/UsageRows.ts"
 import type { LimitState, Quotas } from "./Quota.ts"
 import { type makeRecorder, RunIdText, type UsageEvent } from "./Usage.ts"
 import type { UsageLimit } from "./UsageLimit.ts"
@@ -221,7 +221,7 @@ export const make = (
         recordedAtMs: nowMs,
         idempotencyKey
       }
-      const row = { ...event, metadataText: JSON.stringify(metadata) }
+      const row = withMetadata(event, metadata)
       const settle = Write.all([
         record([row]),
         Write.run(

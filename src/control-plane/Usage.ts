@@ -5,8 +5,8 @@ import { AtMs, Id, IdempotencyKey, Limit, Metadata, Metric, orgWide, ProjectOf, 
 import { batched } from "./internal/Batches.ts"
 import { checked } from "./internal/Input.ts"
 import type { Plane } from "./internal/Plane.ts"
-import { makeTable } from "./internal/Table.ts"
-import { bucketsOf, ensureSeries, record, type Recorded } from "./internal/UsageRows.ts"
+import { makeTable, type Table } from "./internal/Table.ts"
+import { bucketsOf, ensureSeries, record, type Recorded, withMetadata } from "./internal/UsageRows.ts"
 import { quarterMs } from "./Period.ts"
 
 /** One measurement. */
@@ -109,7 +109,15 @@ const summaryOfAll = summaryText("r.level = 0")
 const summaryOfSpan = summaryText(`r.level IN (1, 2) AND ((r.level = 1 AND r.bucket >= ? AND r.bucket < ?)
   OR (r.level = 2 AND r.bucket >= ? AND r.bucket < ?) OR (r.level = 2 AND r.bucket >= ? AND r.bucket < ?))`)
 
-export const makeRecorder = ({ persistence }: Plane) => {
+/** What recording and settling share. */
+interface Recording {
+  readonly table: Table<UsageEvent>
+  /** The event that has the key. */
+  readonly known: (orgId: string, key: string | null) => Effect.Effect<UsageEvent | undefined, PersistenceError>
+  readonly recorder: Recorder
+}
+
+export const makeRecorder = ({ persistence }: Plane): Recording => {
   const table = makeTable(persistence, "_smithers_cp_usage_events", UsageEvent, { key: ["id"], generated: ["id"] })
 
   const known = (orgId: string, key: string | null) =>
@@ -132,7 +140,7 @@ export const makeRecorder = ({ persistence }: Plane) => {
   return { table, known, recorder }
 }
 
-export const make = ({ persistence }: Plane, { recorder, table }: ReturnType<typeof makeRecorder>): UsageMethods => {
+export const make = ({ persistence }: Plane, { recorder, table }: Recording): UsageMethods => {
   const { read } = persistence
   const store = batched(persistence, record)
 
@@ -144,13 +152,12 @@ export const make = ({ persistence }: Plane, { recorder, table }: ReturnType<typ
             given
           const { observedAtMs = recordedAtMs, unit = "count" } = given
           const event = { orgId, projectId, runId, metric, quantity, unit, observedAtMs, recordedAtMs, idempotencyKey }
-          const metadataText = JSON.stringify(metadata)
-          const row = { ...event, metadataText }
+          const row = withMetadata(event, metadata)
           return Effect.flatMap(recorder(row, store(row)), (stored) => {
             if (typeof stored === "number") return Effect.succeed({ id: stored, ...event, metadata })
             const same = stored.projectId === projectId && stored.runId === runId && stored.metric === metric &&
               stored.unit === unit && stored.quantity === quantity &&
-              JSON.stringify(stored.metadata) === metadataText &&
+              JSON.stringify(stored.metadata) === row.metadataText &&
               (given.observedAtMs === undefined || stored.observedAtMs === given.observedAtMs)
             return same
               ? Effect.succeed(stored)

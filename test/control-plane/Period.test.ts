@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type Period, spanAt } from "../../src/control-plane/Period.ts"
+import { spanAt } from "../../src/control-plane/Period.ts"
 
 const hour = 3_600_000
 const quarter = hour / 4
@@ -11,7 +11,7 @@ const dateIn = (timeZone: string) => {
 }
 
 /** Days since the epoch of the date, the Monday before it, the month: what moments of one period have in common. */
-const periodOf = (period: Period, date: string): string => {
+const periodOf = (period: "daily" | "weekly" | "monthly", date: string): string => {
   const day = Date.parse(date) / (24 * hour)
   return period === "daily" ? date : period === "weekly" ? String(Math.floor((day + 3) / 7)) : date.slice(0, 7)
 }

@@ -1,7 +1,7 @@
 import { assert, it } from "@effect/vitest"
 import { Effect, Either, TestClock } from "effect"
 import { Audit } from "../../src/audit/index.ts"
-import { CurrentActor, InvalidInput } from "../../src/control-plane/index.ts"
+import { type CreateError, CurrentActor, InvalidInput } from "../../src/control-plane/index.ts"
 import { acme, everything, Live, plane, rows } from "./support.ts"
 
 const tagOf = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>) =>
@@ -214,7 +214,7 @@ const text = (length: number) => "x".repeat(length)
 const token = `ghp_${"a1B2".repeat(9)}`
 
 const refused: ReadonlyArray<
-  readonly [string, string, (cp: typeof plane["Service"]) => Effect.Effect<unknown, { readonly _tag: string }>]
+  readonly [string, string, (cp: typeof plane["Service"]) => Effect.Effect<unknown, CreateError>]
 > = [
   ["an id that is too long", "orgId", (cp) => cp.createOrg({ orgId: text(129), slug: "s", name: "n" })],
   [

@@ -25,12 +25,9 @@ const problemOf = (issue: ParseResult.ParseIssue, path: ReadonlyArray<PropertyKe
     case "Transformation":
       return problemOf(issue.issue, path)
     default:
-      return problem(SchemaAST.isLiteral(issue.ast) ? `must be ${alternatives(issue)}` : "is of the wrong type")
+      return problem("is of the wrong type")
   }
 }
-
-const alternatives = ({ ast }: ParseResult.Type | ParseResult.Forbidden): string =>
-  SchemaAST.isLiteral(ast) ? String(ast.literal) : "something else"
 
 /** What an operation is given, checked; what is unknown is refused too. */
 export const checked = <A, I>(schema: Schema.Schema<A, I>) => {

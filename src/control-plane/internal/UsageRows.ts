@@ -15,15 +15,24 @@ export interface Series {
   readonly unit: string
 }
 
-/** An event as it is stored. */
-export interface Recorded extends Series {
+/** An event before its metadata is text. */
+interface Unwritten extends Series {
   readonly runId: string | null
   readonly quantity: number
   readonly observedAtMs: number
   readonly recordedAtMs: number
   readonly idempotencyKey: string | null
+}
+
+/** An event as it is stored. */
+export interface Recorded extends Unwritten {
   readonly metadataText: string
 }
+
+export const withMetadata = (event: Unwritten, metadata: Readonly<Record<string, unknown>>): Recorded => ({
+  ...event,
+  metadataText: JSON.stringify(metadata)
+})
 
 const lastIdText = "SELECT seq FROM sqlite_sequence WHERE name = '_smithers_cp_usage_events'"
 
