@@ -105,6 +105,17 @@ export const BackupDocument = Schema.Struct({
   tables: Schema.Record({ key: Schema.String, value: Schema.Int })
 })
 
+/** `backup drill`: what was restored, and found to be whole. */
+export const DrillDocument = Schema.Struct({
+  file: Schema.String,
+  createdAtMs: Schema.Int,
+  sha256: Schema.String,
+  tables: Schema.Int,
+  rows: Schema.Int,
+  auditRows: Schema.Int,
+  durationMs: Schema.Int
+})
+
 /** `doctor secrets`: where, and which secret or format; never a value. At most 1,000 findings, `count` says of how many. */
 export const SecretsDocument = Schema.Struct({
   home: Schema.String,
