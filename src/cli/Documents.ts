@@ -4,6 +4,7 @@ import {
   ApprovalRow,
   CacheEntryRow,
   EventRow,
+  ExamineService,
   GetRunDiff,
   IssueToken,
   LaunchRun,
@@ -115,6 +116,9 @@ export const DrillDocument = Schema.Struct({
   auditRows: Schema.Int,
   durationMs: Schema.Int
 })
+
+/** `doctor`: the release checklist, each point with what was seen. */
+export const DoctorDocument = ExamineService.successSchema
 
 /** `doctor secrets`: where, and which secret or format; never a value. At most 1,000 findings, `count` says of how many. */
 export const SecretsDocument = Schema.Struct({

@@ -79,3 +79,17 @@ layer(gatewayWith(), { excludeTestServices: true })("audit methods", (it) => {
       assert.isUndefined(yield* latest("audit.prune"))
     }))
 })
+
+layer(gatewayWith({ approvals: () => Effect.succeed([]) }), { excludeTestServices: true })("the checklist", (it) => {
+  it.effect("GET /v1/api/doctor answers whoever may administer runs, with 503 as long as something fails", () =>
+    Effect.gen(function*() {
+      const { status, text } = yield* request("/v1/api/doctor", { headers: bearer(adminToken) })
+      const found = parse(text)
+      assert.deepStrictEqual([status, found.ok], [503, false])
+      const backup = found.findings.find(({ check }: Wire) => check === "backup.age")
+      assert.deepStrictEqual([backup.status, backup.fix === null], ["failed", false])
+      assert.strictEqual((yield* request("/v1/api/doctor")).status, 401)
+      const { token } = yield* tokenFor(["run:write"])
+      assert.strictEqual((yield* request("/v1/api/doctor", { headers: bearer(token) })).status, 403)
+    }))
+})
