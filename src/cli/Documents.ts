@@ -4,6 +4,7 @@ import {
   ApprovalRow,
   CacheEntryRow,
   EventRow,
+  ExamineService,
   GetRunDiff,
   IssueToken,
   LaunchRun,
@@ -104,6 +105,20 @@ export const BackupDocument = Schema.Struct({
   sha256: Schema.String,
   tables: Schema.Record({ key: Schema.String, value: Schema.Int })
 })
+
+/** `backup drill`: what was restored, and found to be whole. */
+export const DrillDocument = Schema.Struct({
+  file: Schema.String,
+  createdAtMs: Schema.Int,
+  sha256: Schema.String,
+  tables: Schema.Int,
+  rows: Schema.Int,
+  auditRows: Schema.Int,
+  durationMs: Schema.Int
+})
+
+/** `doctor`: the release checklist, each point with what was seen. */
+export const DoctorDocument = ExamineService.successSchema
 
 /** `doctor secrets`: where, and which secret or format; never a value. At most 1,000 findings, `count` says of how many. */
 export const SecretsDocument = Schema.Struct({

@@ -12,7 +12,13 @@ type Finding = typeof SecretsDocument.Type["findings"][number]
 const maxFindings = 1_000
 
 /** What is a secret at rest on purpose, and what SQLite keeps beside its database and shows through it. */
-const left: ReadonlySet<string> = new Set(["admin-token", "smithers.db-wal", "smithers.db-shm"])
+const left: ReadonlySet<string> = new Set([
+  "admin-token",
+  "audit/signing-key.pem",
+  "audit/signing-key.next.pem",
+  "smithers.db-wal",
+  "smithers.db-shm"
+])
 
 const magic = "SQLite format 3\0"
 

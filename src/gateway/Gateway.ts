@@ -9,6 +9,7 @@ import * as ApprovalHandlers from "./ApprovalHandlers.ts"
 import * as AuditHandlers from "./AuditHandlers.ts"
 import * as CacheHandlers from "./CacheHandlers.ts"
 import { type GatewayRpc, methodScopes } from "./contract.ts"
+import * as DoctorHandlers from "./DoctorHandlers.ts"
 import * as EventHandlers from "./EventHandlers.ts"
 import { GatewayConfig } from "./GatewayConfig.ts"
 import * as HealthHandlers from "./HealthHandlers.ts"
@@ -107,6 +108,7 @@ const handlers = Layer.mergeAll(
   EventHandlers.layer,
   CacheHandlers.layer,
   AuditHandlers.layer,
+  DoctorHandlers.layer,
   SandboxHandlers.layer,
   TokenHandlers.layer,
   HealthHandlers.layer,

@@ -1,5 +1,6 @@
 import { Effect, Option } from "effect"
 import { holds } from "../access/index.ts"
+import { Audit } from "../audit/index.ts"
 import { NodeNotFound } from "../engine/index.ts"
 import { RunStore } from "../journal/index.ts"
 import { Sandbox } from "../sandbox/index.ts"
@@ -10,6 +11,7 @@ import { failAs } from "./internal/wireErrors.ts"
 
 /** Answers `SandboxRpcs` from the sandboxes and the rows of runs. */
 export const layer = SandboxRpcs.middleware(Authorized).toLayer(Effect.gen(function*() {
+  const audit = yield* Audit.Audit
   const sandbox = yield* Sandbox.Sandbox
   const runs = yield* RunStore.RunStore
   const gettingOfNode = failAs(GetNodeDiff.errorSchema)
@@ -60,6 +62,20 @@ export const layer = SandboxRpcs.middleware(Authorized).toLayer(Effect.gen(funct
         return (yield* sandbox.list(runId)).map((row) => toSandboxRow(row, run.runId, showsHost))
       }).pipe(listing),
 
-    "sandbox.verify": (options) => verifying(sandbox.verify(options))
+    "sandbox.verify": (options) =>
+      Effect.gen(function*() {
+        const { actor } = yield* Caller
+        const entry = { actor, action: "sandbox.verify", runId: null }
+        const proof = yield* Effect.tapError(
+          sandbox.verify(options),
+          ({ message }) =>
+            audit.record({ ...entry, target: options.runtime ?? null, outcome: "failed", reason: message, detail: {} })
+        )
+        const broken = proof.controls.filter(({ asked, enforced }) => asked && !enforced).map(({ control }) => control)
+        const detail = { policyHash: proof.policyHash, broken }
+        const outcome = broken.length === 0 ? "ok" as const : "failed" as const
+        yield* audit.record({ ...entry, target: proof.runtime, outcome, reason: null, detail })
+        return proof
+      }).pipe(verifying)
   }
 }))

@@ -14,6 +14,7 @@ export {
   PurgeCache
 } from "./contract/CacheRpcs.ts"
 export { aliasesOf, type GatewayRpc, GatewayRpcs, methodScopes, scopeOf } from "./contract/Catalog.ts"
+export { DoctorRpcs, ExamineService, Finding } from "./contract/DoctorRpcs.ts"
 export { EventRow, EventRpcs, ListEvents, StreamedEvent, StreamOpened, StreamRunEvents } from "./contract/EventRpcs.ts"
 export { failure, FailureCode, failureStatus, GatewayFailure, toWireError, WireError } from "./contract/Failure.ts"
 export {

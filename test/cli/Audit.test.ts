@@ -9,7 +9,8 @@ import {
   AuditKeyDocument,
   AuditPrunedDocument,
   AuditVerificationDocument,
-  BackupDocument
+  BackupDocument,
+  DrillDocument
 } from "../../src/cli/Documents.ts"
 import { document, eventually, failure, makeHome, service, smithers } from "./Smithers.ts"
 
@@ -71,6 +72,33 @@ layer(NodeContext.layer, { excludeTestServices: true })("audit", (it) => {
         const named = yield* smithers(["audit", "verify", "--json"], again.env)
         assert.strictEqual(named.code, 1)
         assert.strictEqual((yield* failure(named)).code, "AUDIT_ALTERED")
+      }),
+    120_000
+  )
+
+  it.scoped(
+    "a drill restores the newest backup beside the running service, and is in the audit",
+    () =>
+      Effect.gen(function*() {
+        const fs = yield* FileSystem.FileSystem
+        const home = yield* makeHome
+        const { ended, env, kill } = yield* service(home)
+        assert.strictEqual((yield* smithers(["backup", "drill"], env)).code, 5)
+        const made = yield* document(BackupDocument, yield* smithers(["backup", "create", "--json"], env))
+        const drilled = yield* document(DrillDocument, yield* smithers(["backup", "drill", "--json"], env))
+        assert.strictEqual(drilled.file, made.file)
+        assert.isAbove(drilled.auditRows, 0)
+        yield* fs.writeFileString(made.file, "damaged")
+        assert.strictEqual((yield* smithers(["backup", "drill"], env)).code, 1)
+        assert.deepStrictEqual((yield* fs.readDirectory(home)).filter((name) => name.startsWith("drill-")), [])
+        yield* kill("SIGTERM")
+        yield* ended
+        const again = yield* service(home)
+        const { rows } = yield* document(
+          AuditDocument,
+          yield* smithers(["audit", "list", "--action", "backup.drill", "--json"], again.env)
+        )
+        assert.deepStrictEqual(rows.map(({ outcome }) => outcome), ["failed", "ok"])
       }),
     120_000
   )

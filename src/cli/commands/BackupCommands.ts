@@ -4,7 +4,7 @@ import { Clock, Effect, Option } from "effect"
 import type { AuditDetail } from "../../model/index.ts"
 import type { Backup } from "../../persistence/index.ts"
 import { ConnectionConfig, layerConfig } from "../ConnectionConfig.ts"
-import { BackupDocument } from "../Documents.ts"
+import { BackupDocument, DrillDocument } from "../Documents.ts"
 import * as Output from "../Output.ts"
 import { local, provideOutput } from "../SharedOptions.ts"
 import { fields, timestamp } from "../Table.ts"
@@ -131,7 +131,31 @@ const restoreCommand = Command.make("restore", {
     Command.provide(layerConfig)
   )
 
+const drillCommand = Command.make("drill", {
+  backup: Args.text({ name: "backup" }).pipe(
+    Args.withDescription("Path of the backup. Default: the newest in <home>/backups."),
+    Args.optional
+  ),
+  ...local
+}, ({ backup }) =>
+  Effect.gen(function*() {
+    const { drill } = yield* Effect.promise(() => import("../BackupDrill.ts"))
+    const output = yield* Output.Output
+    const drilled = yield* drill(yield* home, Option.getOrUndefined(backup), operator)
+    yield* output.print(DrillDocument, drilled, (found) =>
+      fields([
+        ["Restored", found.file],
+        ["Made", timestamp(found.createdAtMs)],
+        ["Whole", `${found.rows} rows of ${found.tables} tables, ${found.auditRows} of them of the audit, verified`],
+        ["Took", `${found.durationMs} ms`]
+      ]))
+  })).pipe(
+    Command.withDescription("Restore a backup into a scratch place, verify it there, and record that it can be done."),
+    provideOutput,
+    Command.provide(layerConfig)
+  )
+
 export const backupCommand = Command.make("backup").pipe(
   Command.withDescription("Backups of the home's database."),
-  Command.withSubcommands([createCommand, verifyCommand, restoreCommand])
+  Command.withSubcommands([createCommand, verifyCommand, restoreCommand, drillCommand])
 )

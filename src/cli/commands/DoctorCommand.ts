@@ -1,10 +1,11 @@
 import { Command, Options } from "@effect/cli"
-import { Effect, Layer } from "effect"
+import { Context, Effect, Layer } from "effect"
 import { CommandFailed } from "../CommandFailed.ts"
+import { Connection, layer as connectionLayer } from "../Connection.ts"
 import { ConnectionConfig, layerConfig } from "../ConnectionConfig.ts"
-import { SecretsDocument } from "../Documents.ts"
+import { DoctorDocument, SecretsDocument } from "../Documents.ts"
 import { Output } from "../Output.ts"
-import { local, provideOutput } from "../SharedOptions.ts"
+import { connected, local, provideOutput } from "../SharedOptions.ts"
 import { table } from "../Table.ts"
 
 /** The database driver is loaded by the commands that need it. */
@@ -50,7 +51,31 @@ const secretsCommand = Command.make("secrets", {
     Command.provide(Layer.merge(layerConfig, Layer.unwrapEffect(Effect.map(doctor, ({ layer }) => layer))))
   )
 
-export const doctorCommand = Command.make("doctor").pipe(
-  Command.withDescription("Examinations of the home; the service may run meanwhile."),
-  Command.withSubcommands([secretsCommand])
-)
+const marks = { ok: "ok", warning: "warning", failed: "FAILED", unknown: "unknown" } as const
+
+const checklistText = ({ findings }: typeof DoctorDocument.Type): string =>
+  table(
+    ["STATUS", "CHECK", "WHAT", "FIX"],
+    findings.map(({ check, fix, status, what }) => [marks[status], check, what, fix ?? ""])
+  )
+
+export const doctorCommand = Command.make("doctor", connected, (connection) =>
+  Effect.scoped(Effect.gen(function*() {
+    const output = yield* Output
+    const { client } = Context.get(yield* Layer.build(connectionLayer(connection)), Connection)
+    const found = yield* client["doctor.examine"]({})
+    yield* output.print(DoctorDocument, found, checklistText)
+    if (found.ok) return
+    const failed = found.findings.filter(({ status }) => status === "failed")
+    return yield* new CommandFailed({
+      outcome: "failed",
+      code: "NOT_READY",
+      message: `Not ready for a release: ${failed.map(({ check }) => check).join(", ")}.`
+    })
+  }))).pipe(
+    provideOutput,
+    Command.withDescription(
+      "Go through the release checklist with the running service. Ends with 1 if something failed."
+    ),
+    Command.withSubcommands([secretsCommand])
+  )

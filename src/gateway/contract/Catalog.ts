@@ -5,6 +5,7 @@ import { Aliases, RequiredScope } from "./Annotations.ts"
 import { ApprovalRpcs } from "./ApprovalRpcs.ts"
 import { AuditRpcs } from "./AuditRpcs.ts"
 import { CacheRpcs } from "./CacheRpcs.ts"
+import { DoctorRpcs } from "./DoctorRpcs.ts"
 import { EventRpcs } from "./EventRpcs.ts"
 import { HealthRpcs } from "./HealthRpcs.ts"
 import { NodeRpcs } from "./NodeRpcs.ts"
@@ -22,6 +23,7 @@ export const GatewayRpcs = RunRpcs.merge(
   EventRpcs,
   CacheRpcs,
   AuditRpcs,
+  DoctorRpcs,
   SandboxRpcs,
   TokenRpcs,
   HealthRpcs,

@@ -1,6 +1,6 @@
 import { Cause, Effect, Either } from "effect"
 import type { Engine } from "../../engine/index.ts"
-import { failure, frameIdChars, type GatewayFailure, HealthAnswer } from "../contract.ts"
+import { ExamineService, failure, frameIdChars, type GatewayFailure, HealthAnswer } from "../contract.ts"
 import type { ServiceState } from "../ServiceState.ts"
 import { answerFailure, answerJson, answerNotFound, answerText, okFrame } from "./Answer.ts"
 import { answerSession } from "./BrowserSession.ts"
@@ -60,6 +60,20 @@ export const makeHttpFace = ({ allowedOrigins, console, dispatcher, engine, stat
       )
   }
 
+  /** The checklist as a plain document, for whoever watches: 503 when something failed. */
+  const doctor = (request: IncomingMessage, response: ServerResponse) => {
+    const requestId = crypto.randomUUID()
+    return Effect.flatMap(
+      authenticate(request),
+      (principal) => dispatcher.call("http", ExamineService._tag, {}, principal, { requestId })
+    ).pipe(
+      Effect.match({
+        onFailure: (failed) => answerFailure(response, requestId, dispatcher.clean(failed)),
+        onSuccess: (payload) => answerJson(response, payload.startsWith(`{"ok":true`) ? 200 : 503, payload)
+      })
+    )
+  }
+
   const health = Effect.map(state.health, (answer) => encodeHealth({ ok: true, ...answer }))
   const workflows = Effect.map(
     listWorkflows(engine),
@@ -83,6 +97,8 @@ export const makeHttpFace = ({ allowedOrigins, console, dispatcher, engine, stat
           prometheusText,
           (text) => answerText(response, 200, "text/plain; version=0.0.4; charset=utf-8", text)
         )
+      case "/v1/api/doctor":
+        return doctor(request, response)
       case "/workflows":
         return Effect.map(workflows, (json) => answerJson(response, 200, json))
       case "/v1/auth/session":
