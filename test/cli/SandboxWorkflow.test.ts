@@ -75,6 +75,10 @@ layer(Layer.provideMerge(served, NodeContext.layer), { timeout: "2 minutes", exc
           hostPort: false
         }])
         assert.strictEqual(note, "first\nsecond\n")
+        assert.match(
+          (yield* call("events", "r1")).stdout,
+          /SandboxCreated +cell {2}bubblewrap, \d+ controls proved, workflow inner\n/
+        )
         const { stdout } = yield* call("events", "r1", "--json")
         assert.match(stdout, /"event":"SandboxCreated".*"workflow":"inner"/)
       }))
