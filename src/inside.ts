@@ -30,7 +30,11 @@ const Inside = Layer.mergeAll(Engine.layer, Supervisor.layer, TaskCache.layer, S
 
 const [module = "", workflow = ""] = process.argv.slice(2)
 
-NodeRuntime.runMain(Effect.scoped(Effect.provide(InsideRun.run(module, workflow), Inside)), {
+const main = Effect.scoped(
+  Effect.flatMap(Layer.build(Inside), (context) => Effect.provide(InsideRun.run(module, workflow), context))
+)
+
+NodeRuntime.runMain(main, {
   // Whatever the workflow left open: its result is there.
   teardown: (exit) => process.exit(Exit.isSuccess(exit) ? 0 : 1)
 })

@@ -75,6 +75,10 @@ layer(Layer.provideMerge(served, NodeContext.layer), { timeout: "2 minutes", exc
           hostPort: false
         }])
         assert.strictEqual(note, "first\nsecond\n")
+        assert.match(
+          (yield* call("events", "r1")).stdout,
+          /SandboxCreated +cell {2}bubblewrap, \d+ controls proved, workflow inner\n/
+        )
         const { stdout } = yield* call("events", "r1", "--json")
         assert.match(stdout, /"event":"SandboxCreated".*"workflow":"inner"/)
       }))
@@ -88,31 +92,32 @@ layer(Layer.provideMerge(served, NodeContext.layer), { timeout: "2 minutes", exc
         assert.deepInclude(run.output, { file: "first\n", hostFile: true, hostPort: true })
       }))
 
-    it.effect("what it fails with, and what it cannot do in a sandbox, fails the step with the reason", () =>
-      Effect.gen(function*() {
-        for (
-          const [runId, workflow, input, reason, detail] of [
-            [
-              "f1",
-              "inner",
-              { word: "darn", hostFile: "", hostPort: 1 },
-              "Reported",
-              "it failed: Rude: \"darn\" is rude"
-            ],
-            ["f2", "inner", { word: 1 }, "Reported", "word"],
-            ["f3", "asks", {}, "Reported", "waits for an approval; nobody within a sandbox can answer it"],
-            ["f4", "boxed", {}, "Reported", "there are no sandboxes within a sandbox"],
-            ["f5", "nothing", {}, "InvalidRequest", "workflow: there is no workflow nothing here"]
-          ] as const
-        ) {
+    for (
+      const [what, runId, workflow, input, reason, detail] of [
+        [
+          "a failure of its own",
+          "f1",
+          "inner",
+          { word: "darn", hostFile: "", hostPort: 1 },
+          "Reported",
+          "it failed: Rude"
+        ],
+        ["an input that it does not take", "f2", "inner", { word: 1 }, "Reported", "word"],
+        ["a question to somebody", "f3", "asks", {}, "Reported", "waits for an approval; nobody within a sandbox"],
+        ["a sandbox of its own", "f4", "boxed", {}, "Reported", "there are no sandboxes within a sandbox"],
+        ["not being there", "f5", "nothing", {}, "InvalidRequest", "workflow: there is no workflow nothing here"]
+      ] as const
+    ) {
+      it.effect(`${what} fails the step with the reason, and nothing is applied`, () =>
+        Effect.gen(function*() {
           const { note, run } = yield* executed(runId, workflow, input)
           assert.strictEqual(run.status, "failed")
           assert.deepInclude(run.error, { name: "SandboxFailed", typed: true })
           assert.include(run.error!.message, `(${reason})`)
           assert.include(run.error!.message, detail)
           assert.strictEqual(note, "first\n")
-        }
-      }))
+        }))
+    }
 
     it.effect("a runtime without our node refuses it before anything runs", () =>
       Effect.gen(function*() {

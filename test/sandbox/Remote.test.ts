@@ -5,7 +5,7 @@ import fs from "node:fs"
 import os from "node:os"
 import path from "node:path"
 import { systemActor } from "../../src/model/index.ts"
-import { RemoteWorkers, Sandbox, type SandboxRuntime } from "../../src/sandbox/index.ts"
+import { RemoteWorkers, Sandbox, type SandboxRuntime, type WorkerRefused } from "../../src/sandbox/index.ts"
 import { confinement } from "../../src/sandbox/Proof.ts"
 import { parse } from "../../src/sandbox/SandboxPolicy.ts"
 import { Sandbox as SandboxTask } from "../../src/workflow/index.ts"
@@ -19,9 +19,9 @@ const workerOf = (workers: RemoteWorkers.RemoteWorkers["Type"], name: string) =>
   const asking = { workerId: name, actor: { ...systemActor, tokenId: name }, refuses: [] }
   const lease = (waitMs: number) => workers.lease(name, { ...asking, waitMs })
   /** The next command, proved; what is to be proved only is proved on the way. */
-  const take: Effect.Effect<RemoteWorkers.Assignment, unknown> = Effect.gen(function*() {
+  const take: Effect.Effect<RemoteWorkers.Assignment, WorkerRefused | "no job"> = Effect.gen(function*() {
     const job = yield* lease(20_000)
-    if (job === undefined) return yield* Effect.fail("no job")
+    if (job === undefined) return yield* Effect.fail("no job" as const)
     yield* workers.prove(name, job.jobId, controls)
     return job.command === null ? yield* take : job
   })

@@ -7,6 +7,12 @@ const optionalCount = Schema.optional(Schema.NullOr(Schema.Number))
 const Said = Schema.Struct({
   runtime: optionalText,
   isolated: Schema.optional(Schema.Boolean),
+  workflow: optionalText,
+  policy: Schema.optional(
+    Schema.Struct({
+      ports: Schema.optional(Schema.Array(Schema.Struct({ host: Schema.Number, sandbox: Schema.Number })))
+    })
+  ),
   proof: Schema.optional(Schema.NullOr(Schema.Array(Schema.Struct({ enforced: Schema.Boolean })))),
   bundleSizeBytes: optionalCount,
   outputBytes: optionalCount,
@@ -41,10 +47,15 @@ const output = ({ output, stream, text }: Said) => `${stream ?? "stdout"}: ${fir
 const texts: Readonly<Record<string, (said: Said) => string>> = {
   NodeOutput: output,
   "task.output": output,
-  SandboxCreated: ({ isolated, proof, runtime }) =>
-    isolated === false
-      ? `${runtime ?? ""}, which isolates nothing`
-      : `${runtime ?? ""}, ${proof?.filter(({ enforced }) => enforced).length ?? 0} controls proved`,
+  SandboxCreated: ({ isolated, policy, proof, runtime, workflow }) =>
+    [
+      runtime ?? "",
+      isolated === false
+        ? "which isolates nothing"
+        : `${proof?.filter(({ enforced }) => enforced).length ?? 0} controls proved`,
+      ...(workflow ? [`workflow ${workflow}`] : []),
+      ...(policy?.ports ?? []).map(({ host, sandbox }) => `port ${host} leads to its port ${sandbox}`)
+    ].join(", "),
   SandboxShipped: ({ bundleSizeBytes, runtime }) => `to ${runtime ?? ""}, a request of ${bundleSizeBytes ?? 0} bytes`,
   SandboxHeartbeat: ({ outputBytes }) => `${outputBytes ?? 0} bytes of output`,
   SandboxBundleReceived: ({ bundleSizeBytes, patchCount }) =>
