@@ -13,6 +13,23 @@ export {
   PurgeCache
 } from "./contract/CacheRpcs.ts"
 export { aliasesOf, type GatewayRpc, GatewayRpcs, methodScopes, scopeOf } from "./contract/Catalog.ts"
+export {
+  CheckQuota,
+  ControlPlaneRpcs,
+  CreateOrg,
+  CreateProject,
+  DeleteOrg,
+  DeleteProject,
+  GetOrg,
+  ListOrgs,
+  ListProjects,
+  ListQuotas,
+  RecordUsage,
+  RemoveQuota,
+  SetQuota,
+  SummarizeUsage,
+  UpdateOrg
+} from "./contract/ControlPlaneRpcs.ts"
 export { EventRow, EventRpcs, ListEvents, StreamedEvent, StreamOpened, StreamRunEvents } from "./contract/EventRpcs.ts"
 export { failure, FailureCode, failureStatus, GatewayFailure, toWireError, WireError } from "./contract/Failure.ts"
 export {

@@ -17,7 +17,7 @@ const implied: Readonly<Record<string, ReadonlyArray<string>>> = {
 const methods = [...GatewayRpcs.requests.values()].map((method) => ({
   name: method._tag,
   scope: scopeOf(method),
-  adminOnly: method._tag.startsWith("tokens.")
+  adminOnly: /^(tokens|orgs|projects|usage|quotas)\./.test(method._tag)
 }))
 
 /** Parameters that every method refuses, so that a call which is authorised ends at its schema. */

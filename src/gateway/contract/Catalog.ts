@@ -4,6 +4,7 @@ import type { CatalogScope } from "../../model/index.ts"
 import { Aliases, RequiredScope } from "./Annotations.ts"
 import { ApprovalRpcs } from "./ApprovalRpcs.ts"
 import { CacheRpcs } from "./CacheRpcs.ts"
+import { ControlPlaneRpcs } from "./ControlPlaneRpcs.ts"
 import { EventRpcs } from "./EventRpcs.ts"
 import { HealthRpcs } from "./HealthRpcs.ts"
 import { NodeRpcs } from "./NodeRpcs.ts"
@@ -23,7 +24,8 @@ export const GatewayRpcs = RunRpcs.merge(
   SandboxRpcs,
   TokenRpcs,
   HealthRpcs,
-  WorkerRpcs
+  WorkerRpcs,
+  ControlPlaneRpcs
 )
 
 export type GatewayRpc = RpcGroup.Rpcs<typeof GatewayRpcs>
