@@ -11,6 +11,7 @@ import * as Worker from "./cli/Worker.ts"
 import * as WorkerLink from "./cli/WorkerLink.ts"
 import * as WorkflowModules from "./cli/WorkflowModules.ts"
 import * as WorkflowsConfig from "./cli/WorkflowsConfig.ts"
+import { ControlPlane } from "./control-plane/index.ts"
 import { ApprovalStore, Engine, EngineConfig, Runner, Supervisor, TaskCache, TimerStore } from "./engine/index.ts"
 import type { GatewayClient } from "./gateway/client.ts"
 import { Gateway, GatewayConfig } from "./gateway/index.ts"
@@ -137,7 +138,7 @@ export const App = Info.pipe(
   Layer.provideMerge(WorkflowModules.layer),
   Layer.provideMerge(SandboxLive),
   Layer.provideMerge(EngineLive),
-  Layer.provideMerge(Layer.merge(JournalLive, Cache.layer)),
+  Layer.provideMerge(Layer.mergeAll(JournalLive, Cache.layer, ControlPlane.layer)),
   Layer.provideMerge(AccessLive),
   Layer.provideMerge(SecretsLive),
   Layer.provideMerge(AuditLive),

@@ -7,6 +7,7 @@ import { auditCommand } from "./commands/AuditCommands.ts"
 import { backupCommand } from "./commands/BackupCommands.ts"
 import { cacheCommand } from "./commands/CacheCommands.ts"
 import { configCommand } from "./commands/ConfigCommand.ts"
+import { orgCommand, projectCommand, quotaCommand, usageCommand } from "./commands/ControlPlaneCommands.ts"
 import { diffCommand } from "./commands/DiffCommand.ts"
 import { doctorCommand } from "./commands/DoctorCommand.ts"
 import { runCommand } from "./commands/RunCommand.ts"
@@ -97,6 +98,10 @@ const rootCommand = <E, F, R>(composition: Composition<E, F, R>) => {
       sandboxCommand,
       tokenCommand,
       auditCommand,
+      orgCommand,
+      projectCommand,
+      usageCommand,
+      quotaCommand,
       backupCommand,
       doctorCommand,
       workerCommand(composition.work),

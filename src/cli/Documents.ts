@@ -3,20 +3,28 @@ import { Schema } from "effect"
 import {
   ApprovalRow,
   CacheEntryRow,
+  DeleteOrg,
+  DeleteProject,
   EventRow,
   ExamineService,
   GetRunDiff,
   IssueToken,
   LaunchRun,
+  LimitRow,
   ListAudit,
   NodeStateRow,
+  OrgRow,
+  ProjectRow,
   PruneAudit,
+  QuotaState,
+  RemoveQuota,
   RotateAuditKey,
   RunDetail,
   RunRow,
   SandboxProof,
   SandboxRow,
   SubmitApproval,
+  SummarizeUsage,
   TokenRow,
   WorkflowRow
 } from "../gateway/contract.ts"
@@ -179,3 +187,36 @@ export const FailureDocument = Schema.Struct({
     exitCode: Schema.Int
   })
 })
+
+/** `org create`, `org show`. */
+export const OrgDocument = OrgRow
+
+/** `org list`. */
+export const OrgsDocument = Schema.Struct({ orgs: Schema.Array(OrgRow) })
+
+/** `org delete`: what went. */
+export const DeletedOrgDocument = DeleteOrg.successSchema
+
+/** `project create`. */
+export const ProjectDocument = ProjectRow
+
+/** `project list`. */
+export const ProjectsDocument = Schema.Struct({ projects: Schema.Array(ProjectRow) })
+
+/** `project delete`: what went. */
+export const DeletedProjectDocument = DeleteProject.successSchema
+
+/** `usage summary`. */
+export const UsageDocument = Schema.Struct({ usage: SummarizeUsage.successSchema })
+
+/** `quota set`. */
+export const QuotaDocument = LimitRow
+
+/** `quota list`. */
+export const QuotasDocument = Schema.Struct({ quotas: Schema.Array(LimitRow) })
+
+/** `quota check`; null when there is no limit. */
+export const QuotaStateDocument = Schema.Struct({ check: Schema.NullOr(QuotaState) })
+
+/** `quota remove`. */
+export const QuotaRemovedDocument = RemoveQuota.successSchema

@@ -10,6 +10,7 @@ import * as AuditHandlers from "./AuditHandlers.ts"
 import * as CacheHandlers from "./CacheHandlers.ts"
 import { type GatewayRpc, methodScopes } from "./contract.ts"
 import * as DoctorHandlers from "./DoctorHandlers.ts"
+import * as ControlPlaneHandlers from "./ControlPlaneHandlers.ts"
 import * as EventHandlers from "./EventHandlers.ts"
 import { GatewayConfig } from "./GatewayConfig.ts"
 import * as HealthHandlers from "./HealthHandlers.ts"
@@ -112,7 +113,8 @@ const handlers = Layer.mergeAll(
   SandboxHandlers.layer,
   TokenHandlers.layer,
   HealthHandlers.layer,
-  WorkerHandlers.layer
+  WorkerHandlers.layer,
+  ControlPlaneHandlers.layer
 )
 
 /** Listens as `GatewayConfig` says, from its building until its scope closes. */

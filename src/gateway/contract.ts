@@ -15,6 +15,27 @@ export {
 } from "./contract/CacheRpcs.ts"
 export { aliasesOf, type GatewayRpc, GatewayRpcs, methodScopes, scopeOf } from "./contract/Catalog.ts"
 export { DoctorRpcs, ExamineService, Finding } from "./contract/DoctorRpcs.ts"
+export {
+  CheckQuota,
+  ControlPlaneRpcs,
+  CreateOrg,
+  CreateProject,
+  DeleteOrg,
+  DeleteProject,
+  GetOrg,
+  LimitRow,
+  ListOrgs,
+  ListProjects,
+  ListQuotas,
+  OrgRow,
+  ProjectRow,
+  QuotaState,
+  RecordUsage,
+  RemoveQuota,
+  SetQuota,
+  SummarizeUsage,
+  UpdateOrg
+} from "./contract/ControlPlaneRpcs.ts"
 export { EventRow, EventRpcs, ListEvents, StreamedEvent, StreamOpened, StreamRunEvents } from "./contract/EventRpcs.ts"
 export { failure, FailureCode, failureStatus, GatewayFailure, toWireError, WireError } from "./contract/Failure.ts"
 export {

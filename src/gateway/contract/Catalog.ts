@@ -6,6 +6,7 @@ import { ApprovalRpcs } from "./ApprovalRpcs.ts"
 import { AuditRpcs } from "./AuditRpcs.ts"
 import { CacheRpcs } from "./CacheRpcs.ts"
 import { DoctorRpcs } from "./DoctorRpcs.ts"
+import { ControlPlaneRpcs } from "./ControlPlaneRpcs.ts"
 import { EventRpcs } from "./EventRpcs.ts"
 import { HealthRpcs } from "./HealthRpcs.ts"
 import { NodeRpcs } from "./NodeRpcs.ts"
@@ -27,7 +28,8 @@ export const GatewayRpcs = RunRpcs.merge(
   SandboxRpcs,
   TokenRpcs,
   HealthRpcs,
-  WorkerRpcs
+  WorkerRpcs,
+  ControlPlaneRpcs
 )
 
 export type GatewayRpc = RpcGroup.Rpcs<typeof GatewayRpcs>

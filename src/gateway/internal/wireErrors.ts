@@ -1,6 +1,13 @@
 import { Effect, type ParseResult, Schema, SchemaAST } from "effect"
 import type { Forbidden, InvalidGrant, TokenNotFound, Unauthorized } from "../../access/index.ts"
 import type { AuditUnavailable, InvalidAuditRequest } from "../../audit/index.ts"
+import type {
+  Conflict,
+  InvalidInput as InvalidRecord,
+  OrgNotFound,
+  RecordNotFound,
+  SlugTaken
+} from "../../control-plane/index.ts"
 import type { DecisionRefused, InvalidInput, NodeNotFound, RunConflict, WorkflowNotFound } from "../../engine/index.ts"
 import type { RunStore } from "../../journal/index.ts"
 import type { PersistenceError } from "../../persistence/index.ts"
@@ -16,20 +23,25 @@ import { failure, type FailureCode, type GatewayFailure } from "../contract.ts"
 
 type DomainError =
   | AuditUnavailable
+  | Conflict
   | ControlNotEnforced
   | DecisionRefused
   | Forbidden
   | InvalidAuditRequest
   | InvalidGrant
   | InvalidInput
+  | InvalidRecord
   | NodeNotFound
+  | OrgNotFound
   | PersistenceError
   | PolicyInvalid
+  | RecordNotFound
   | RunConflict
   | RunStore.RunNotFound
   | RuntimeFailed
   | RuntimeUnavailable
   | SandboxFailed
+  | SlugTaken
   | TokenNotFound
   | Unauthorized
   | WorkerRefused
@@ -50,6 +62,7 @@ const conflictCodes = {
  */
 const table: { readonly [E in DomainError as E["_tag"]]: (error: E) => Wire } = {
   AuditUnavailable: () => [[]],
+  Conflict: ({ reason }) => [["CONFLICT"], { reason }],
   ControlNotEnforced: ({ control, runtime }) => [["UnsupportedSandbox"], { runtime, control }],
   DecisionRefused: ({ iteration, nodeId, reason, runId, status }) => {
     switch (reason) {
@@ -68,13 +81,16 @@ const table: { readonly [E in DomainError as E["_tag"]]: (error: E) => Wire } = 
   InvalidGrant: () => [["INVALID_INPUT"]],
   InvalidInput: () => [["INVALID_INPUT"]],
   NodeNotFound: () => [["NodeNotFound", "NOT_FOUND"]],
+  OrgNotFound: () => [["NOT_FOUND"]],
   PersistenceError: () => [[]],
   PolicyInvalid: ({ field }) => [["INVALID_INPUT"], { field }],
+  RecordNotFound: () => [["NOT_FOUND"]],
   RunConflict: ({ reason }) => [[conflictCodes[reason]]],
   RunNotFound: () => [["RunNotFound", "NOT_FOUND"]],
   RuntimeFailed: ({ runtime }) => [["UnsupportedSandbox"], { runtime }],
   RuntimeUnavailable: ({ reason, runtime }) => [["UnsupportedSandbox"], { runtime, reason }],
   SandboxFailed: () => [[]],
+  SlugTaken: ({ slug }) => [["CONFLICT"], { slug }],
   TokenNotFound: () => [["NOT_FOUND"]],
   Unauthorized: ({ refresh }) => [["UNAUTHORIZED"], refresh === undefined ? {} : { refresh }],
   WorkerRefused: ({ field, reason }) => [

@@ -3,6 +3,7 @@ import { Duration, Effect, Layer, Option, Redacted, Schema } from "effect"
 import { Access, AccessConfig } from "../../../src/access/index.ts"
 import { Audit, AuditSink, AuditTrail, Checkpoints } from "../../../src/audit/index.ts"
 import { Cache } from "../../../src/cache/index.ts"
+import { ControlPlane } from "../../../src/control-plane/index.ts"
 import { ApprovalStore, Engine, EngineConfig, Runner, TaskCache, TimerStore } from "../../../src/engine/index.ts"
 import { Gateway, GatewayConfig } from "../../../src/gateway/index.ts"
 import { Journal, RunStore } from "../../../src/journal/index.ts"
@@ -93,7 +94,7 @@ export const gatewayOver = <E, R, E2, R2>(
     Layer.provide(Layer.succeed(GatewayConfig.GatewayConfig, { ...GatewayConfig.defaults, ...config })),
     Layer.provideMerge(Layer.merge(engine, TaskCache.layer)),
     Layer.provideMerge(sandboxes),
-    Layer.provideMerge(Layer.mergeAll(Journal.layer, RunStore.layer, Cache.layer, access, workers)),
+    Layer.provideMerge(Layer.mergeAll(Journal.layer, RunStore.layer, Cache.layer, ControlPlane.layer, access, workers)),
     Layer.provideMerge(audit),
     Layer.provideMerge(Persistence.layerTemp),
     Layer.provideMerge(SecretGuard.layer),

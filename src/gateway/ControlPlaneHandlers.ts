@@ -1,0 +1,61 @@
+import { Effect } from "effect"
+import { ControlPlane, CurrentActor } from "../control-plane/index.ts"
+import { Authorized, Caller } from "./Caller.ts"
+import {
+  CheckQuota,
+  ControlPlaneRpcs,
+  CreateOrg,
+  CreateProject,
+  DeleteOrg,
+  DeleteProject,
+  GetOrg,
+  ListOrgs,
+  ListProjects,
+  ListQuotas,
+  RecordUsage,
+  RemoveQuota,
+  SetQuota,
+  SummarizeUsage,
+  UpdateOrg
+} from "./contract.ts"
+import { failAs } from "./internal/wireErrors.ts"
+
+/** Changes are made by whoever calls. */
+const asCaller = <A, E, R>(change: Effect.Effect<A, E, R>) =>
+  Effect.flatMap(Caller, ({ actor }) => Effect.provideService(change, CurrentActor, actor))
+
+/** Answers `ControlPlaneRpcs` from the control plane. */
+export const layer = ControlPlaneRpcs.middleware(Authorized).toLayer(Effect.gen(function*() {
+  const plane = yield* ControlPlane.ControlPlane
+  const creatingOrg = failAs(CreateOrg.errorSchema)
+  const gettingOrg = failAs(GetOrg.errorSchema)
+  const listingOrgs = failAs(ListOrgs.errorSchema)
+  const updatingOrg = failAs(UpdateOrg.errorSchema)
+  const deletingOrg = failAs(DeleteOrg.errorSchema)
+  const creatingProject = failAs(CreateProject.errorSchema)
+  const listingProjects = failAs(ListProjects.errorSchema)
+  const deletingProject = failAs(DeleteProject.errorSchema)
+  const recording = failAs(RecordUsage.errorSchema)
+  const summarizing = failAs(SummarizeUsage.errorSchema)
+  const setting = failAs(SetQuota.errorSchema)
+  const listingQuotas = failAs(ListQuotas.errorSchema)
+  const checking = failAs(CheckQuota.errorSchema)
+  const removing = failAs(RemoveQuota.errorSchema)
+
+  return {
+    "orgs.create": (input) => creatingOrg(asCaller(plane.createOrg(input))),
+    "orgs.get": ({ orgId }) => gettingOrg(plane.getOrg(orgId)),
+    "orgs.list": (input) => listingOrgs(plane.listOrgs(input)),
+    "orgs.update": (input) => updatingOrg(asCaller(plane.updateOrg(input))),
+    "orgs.delete": (input) => deletingOrg(asCaller(plane.deleteOrg(input))),
+    "projects.create": (input) => creatingProject(asCaller(plane.createProject(input))),
+    "projects.list": (input) => listingProjects(plane.listProjects(input)),
+    "projects.delete": (input) => deletingProject(asCaller(plane.deleteProject(input))),
+    "usage.record": (input) => recording(plane.recordUsage(input)),
+    "usage.summary": (input) => summarizing(plane.summarizeUsage(input)),
+    "quotas.set": (input) => setting(asCaller(plane.setUsageLimit(input))),
+    "quotas.list": (input) => listingQuotas(plane.listUsageLimits(input)),
+    "quotas.check": (input) => checking(plane.checkUsageLimit(input)),
+    "quotas.remove": (input) => removing(Effect.as(asCaller(plane.deleteUsageLimit(input)), { removed: true as const }))
+  }
+}))
