@@ -132,8 +132,8 @@ const make = Effect.gen(function*() {
   })
 
   const examine = Effect.gen(function*() {
+    const { check, differs, unknown } = yield* checkpoints.still(checkStatements)
     const throughId = (yield* numberOf(sql`SELECT MAX(id) AS found FROM _smithers_audit`)) ?? 0
-    const { check, differs, unknown } = yield* checkStatements
     const chain = new ChainCheck(check.sealed, check.marks)
     let id = check.sealed.id
     while (!chain.done) {
@@ -180,10 +180,8 @@ const make = Effect.gen(function*() {
     const last = untilMs === undefined
       ? audit.lastId()
       : yield* numberOf(sql`SELECT MAX(id) AS found FROM _smithers_audit WHERE at_ms < ${untilMs}`)
-    const signed = yield* numberOf(
-      sql`SELECT MIN(row_id) AS found FROM _smithers_audit_statements WHERE row_id >= ${last ?? 0}`
-    )
-    const throughId = signed ?? 0
+    const { check } = yield* checkpoints.still(checkStatements)
+    const throughId = check.marks.find(({ id }) => id >= (last ?? 0))?.id ?? 0
     const fromId = Math.min(first ?? throughId + 1, throughId + 1)
     if (format !== "ndjson") {
       return { text: format === "csv" ? csvHeader : "", rows: 0, next: { after: { id: fromId - 1 }, throughId } }

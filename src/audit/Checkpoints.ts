@@ -48,6 +48,8 @@ export class Checkpoints extends Context.Tag("smithers-orchestrator/audit/Checkp
   ) => Effect.Effect<Pruned, AuditUnavailable | InvalidAuditRequest | PersistenceError>
   /** The key that signs now, for whoever verifies: SPKI in PEM. */
   readonly publicKey: Effect.Effect<string>
+  /** Nothing is signed or pruned meanwhile: what the database says and what lies beside it belong together. */
+  readonly still: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /** The statements of the file beside the database, in its order; none when there is no file. */
   readonly beside: Effect.Effect<Option.Option<ReadonlyArray<SignedStatement>>, AuditUnavailable>
 }>() {}
@@ -173,14 +175,15 @@ const make = Effect.gen(function*() {
 
   /** The file has statements that the database lacks: an older database was put in its place. They are evidence, and kept. */
   const importStatements = Effect.fnUntraced(function*(beside: ReadonlyArray<SignedStatement>) {
-    const ahead = beside.flatMap((signed) =>
-      Option.toArray(Option.map(decodeStatement(signed.statement), (said) => [signed, said] as const))
-    ).filter(([, said]) => said.n > last.n)
-    for (const [signed, said] of ahead) {
+    let imported = 0
+    for (const signed of beside) {
+      const said = Option.getOrUndefined(decodeStatement(signed.statement))
+      if (said?.n !== last.n + 1) continue
       yield* persistence.write(Write.run(insertText, rowOf(signed, said)))
       noteLast({ ...signed, n: said.n })
+      imported++
     }
-    return ahead.length
+    return imported
   })
 
   const restored = (entry: AuditEntry) => entry.action === "backup.restore" && entry.outcome === "ok"
@@ -190,6 +193,7 @@ const make = Effect.gen(function*() {
     const [newest] = yield* stored(lastText, [])
     if (newest !== undefined) noteLast(newest)
     const inDatabase = last.n
+    yield* folder.mendStatements
     const beside = yield* folder.readStatements
     const file = beside ?? []
     filed = file.reduce((n, { statement }) => {
@@ -327,6 +331,7 @@ const make = Effect.gen(function*() {
     take: take.pipe(Effect.withSpan("Checkpoints.take")),
     rotateKey,
     prune,
+    still: turn.withPermits(1),
     publicKey: Effect.sync(() => publicPem(key)),
     beside: Effect.map(folder.readStatements, Option.fromNullable)
   })

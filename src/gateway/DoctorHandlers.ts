@@ -11,7 +11,7 @@ export const layer = DoctorRpcs.middleware(Authorized).toLayer(Effect.gen(functi
   return {
     "doctor.examine": () =>
       examining(Effect.gen(function*() {
-        const findings = yield* checklist
+        const findings = yield* checklist.findings
         return {
           ok: findings.every(({ status }) => status !== "failed"),
           atMs: yield* Clock.currentTimeMillis,

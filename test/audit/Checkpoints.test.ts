@@ -271,3 +271,48 @@ it.scoped("a recorded restore of an older database is signed, and no problem", (
       assert.strictEqual(named(yield* verifyText((yield* exported("ndjson")).text)), "none")
     }).pipe(Effect.provide(layerAt(home)))
   }))
+
+it.scoped("a last line that a crash cut off is mended at the start, and nonsense beside the database keeps nobody from starting", () =>
+  Effect.gen(function*() {
+    const home = yield* homeOfTest
+    const file = path.join(home, "audit", "checkpoints.ndjson")
+    yield* Effect.provide(appendRows(3), layerAt(home))
+    const before = fs.readFileSync(file, "utf8")
+    fs.writeFileSync(file, before.slice(0, -20))
+    assert.strictEqual(named(yield* Effect.provide(verify, layerAt(home))), "none")
+    assert.isTrue(fs.readFileSync(file, "utf8").startsWith(before))
+    const [first] = before.split("\n") as [string]
+    fs.appendFileSync(file, `nonsense\n${first.replace("\\\"n\\\":1,", "\\\"n\\\":99,")}\n${first}\n`)
+    assert.strictEqual((yield* Effect.provide(verify, layerAt(home))).problem?.kind, "Statement")
+  }))
+
+it.effect("verifying while rows are appended and signed finds nothing", () =>
+  Effect.gen(function*() {
+    yield* Effect.all([
+      Effect.forEach(Array.from({ length: 30 }, (_, i) => i), (i) =>
+        Effect.zipRight(appendRows(50, i * 50), checkpoint), { discard: true }),
+      Effect.forEach(
+        Array.from({ length: 15 }, (_, i) =>
+          i),
+        () =>
+          Effect.map(verify, (found) => assert.strictEqual(named(found), "none")),
+        { discard: true }
+      )
+    ], { concurrency: "unbounded", discard: true })
+    assert.strictEqual((yield* verify).rows, 1_500)
+  }).pipe(Effect.provide(layerTemp())))
+
+it.effect("an export up to a time ends at a checkpoint, and is verified alone", () =>
+  Effect.gen(function*() {
+    for (let i = 0; i < 5; i++) {
+      yield* appendRows(10, 1 + i * 10)
+      yield* checkpoint
+    }
+    // Row i is of the millisecond 1,000 + i.
+    const { text } = yield* exported("ndjson", { sinceMs: 1_015, untilMs: 1_025 })
+    const found = yield* verifyText(text)
+    assert.deepStrictEqual([found.problem, found.firstId, found.lastId], [null, 15, 30])
+    assert.strictEqual(text.split("\n").filter((line) => line.startsWith("{\"type\":\"row\"")).length, 10)
+    const csv = yield* exported("csv", { sinceMs: 1_015, untilMs: 1_025 })
+    assert.strictEqual(csv.text.trimEnd().split("\r\n").length, 11)
+  }).pipe(Effect.provide(layerTemp())))

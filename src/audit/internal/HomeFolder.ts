@@ -79,12 +79,19 @@ export const openFolder = Effect.fnUntraced(function*(home: string) {
       Effect.mapError(unavailable("Key", `${keyFile} cannot be written`))
     )
 
-  /** Statements of the file, by number. A last line that a crash cut off is removed; a line that is none is passed over. */
+  /** Removes a last line that a crash cut off. */
+  const mendStatements = Effect.gen(function*() {
+    if (!(yield* fs.exists(checkpoints))) return
+    const text = yield* fs.readFileString(checkpoints)
+    const whole = text.lastIndexOf("\n") + 1
+    if (whole < text.length) yield* fs.truncate(checkpoints, Buffer.byteLength(text.slice(0, whole)))
+  }).pipe(Effect.mapError(unavailable("Files", `${checkpoints} cannot be mended`)))
+
+  /** Statements of the file in its order; undefined when there is none. A line that is no statement is passed over. */
   const readStatements = Effect.gen(function*() {
     if (!(yield* fs.exists(checkpoints))) return undefined
     const text = yield* fs.readFileString(checkpoints)
     const whole = text.lastIndexOf("\n") + 1
-    if (whole < text.length) yield* fs.truncate(checkpoints, Buffer.byteLength(text.slice(0, whole)))
     return text.slice(0, whole).split("\n").flatMap((line) => Option.toArray(decodeLine(line)))
   }).pipe(Effect.mapError(unavailable("Files", `${checkpoints} cannot be read`)))
 
@@ -101,6 +108,7 @@ export const openFolder = Effect.fnUntraced(function*(home: string) {
     stagedKey: readKey(nextKeyFile),
     stageKey,
     installKey,
+    mendStatements,
     readStatements,
     appendStatements
   }

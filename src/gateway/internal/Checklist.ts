@@ -260,7 +260,7 @@ export const makeChecklist = Effect.gen(function*() {
   })
 
   const one = <E>(check: Effect.Effect<Finding, E>) => Effect.map(check, Array.of)
-  return Effect.map(
+  const findings = Effect.map(
     Effect.all([
       one(durability),
       one(journalMode),
@@ -275,4 +275,5 @@ export const makeChecklist = Effect.gen(function*() {
     ]),
     Array.flatten
   )
+  return { findings }
 })
