@@ -14,7 +14,6 @@ export {
   PurgeCache
 } from "./contract/CacheRpcs.ts"
 export { aliasesOf, type GatewayRpc, GatewayRpcs, methodScopes, scopeOf } from "./contract/Catalog.ts"
-export { DoctorRpcs, ExamineService, Finding } from "./contract/DoctorRpcs.ts"
 export {
   CheckQuota,
   ControlPlaneRpcs,
@@ -36,6 +35,7 @@ export {
   SummarizeUsage,
   UpdateOrg
 } from "./contract/ControlPlaneRpcs.ts"
+export { DoctorRpcs, ExamineService, Finding } from "./contract/DoctorRpcs.ts"
 export { EventRow, EventRpcs, ListEvents, StreamedEvent, StreamOpened, StreamRunEvents } from "./contract/EventRpcs.ts"
 export { failure, FailureCode, failureStatus, GatewayFailure, toWireError, WireError } from "./contract/Failure.ts"
 export {
