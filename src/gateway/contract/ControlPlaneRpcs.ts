@@ -103,7 +103,7 @@ const series = {
   unit: Schema.optional(Text)
 }
 
-export const UsageRow = Schema.Struct({
+const UsageRow = Schema.Struct({
   id: Schema.Int,
   orgId: Schema.String,
   projectId: NullableText,
@@ -116,7 +116,6 @@ export const UsageRow = Schema.Struct({
   idempotencyKey: NullableText,
   metadata: Metadata
 })
-export type UsageRow = typeof UsageRow.Type
 
 /** With an idempotency key it may be repeated. */
 export const RecordUsage = Rpc.make("usage.record", {
