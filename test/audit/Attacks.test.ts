@@ -142,7 +142,7 @@ const attacks: ReadonlyArray<readonly [what: string, found: string, change: (db:
 ]
 
 for (const [what, expected, change] of attacks) {
-  it.effect(`verify names ${what}`, () =>
+  it.effect(`guarantee 7: verify names ${what}`, () =>
     Effect.gen(function*() {
       yield* appendRows(40)
       yield* checkpoint

@@ -22,7 +22,14 @@ const succeeds = (args: ReadonlyArray<string>, env: Readonly<Record<string, stri
 
 layer(NodeContext.layer, { excludeTestServices: true })("the snippets of the README", (it) => {
   it("compile under the strictest of settings, our own", () => {
-    assert.deepStrictEqual([...files.keys()].sort(), ["client.ts", "count-lines.ts", "embed.ts", "guide.ts", "tidy.ts"])
+    assert.deepStrictEqual([...files.keys()].sort(), [
+      "client.ts",
+      "count-lines.ts",
+      "embed.ts",
+      "guide.ts",
+      "tenants.ts",
+      "tidy.ts"
+    ])
     assert.deepStrictEqual(diagnostics(), [])
   }, 90_000)
 
@@ -121,9 +128,11 @@ layer(NodeContext.layer, { excludeTestServices: true })("the snippets of the REA
     120_000
   )
 
-  it.scoped("embed.ts is a program that prints what the README says", () =>
-    Effect.gen(function*() {
-      const printed = yield* run("embed.ts", yield* makeHome, {})
-      assert.include(readme, `It prints \`${printed.trim()}\`.`)
-    }), 120_000)
+  for (const program of ["embed.ts", "tenants.ts"]) {
+    it.scoped(`${program} is a program that prints what the README says`, () =>
+      Effect.gen(function*() {
+        const printed = yield* run(program, yield* makeHome, {})
+        assert.include(readme, `It prints \`${printed.trim()}\`.`)
+      }), 120_000)
+  }
 })
