@@ -1,10 +1,9 @@
-import { type Workflow, WorkflowEngine } from "@effect/workflow"
+import { WorkflowEngine } from "@effect/workflow"
 import {
   Cause,
   Clock,
   Context,
   DefaultServices,
-  Deferred,
   Effect,
   Either,
   Exit,
@@ -25,7 +24,6 @@ import {
   type Actor,
   actorName,
   Bounds,
-  type FailureRecord,
   type Hold,
   type Run,
   type RunEventType,
@@ -38,13 +36,14 @@ import { ApprovalStore } from "./ApprovalStore.ts"
 import { Budget } from "./Budget.ts"
 import { type CompletedNode, completion } from "./DurableWait.ts"
 import { EngineConfig } from "./EngineConfig.ts"
-import { InvalidInput, WorkflowNotFound } from "./EngineError.ts"
+import { WorkflowNotFound } from "./EngineError.ts"
 import { ActiveRun, isDurable, type RunServices, type Wait } from "./internal/ActiveRun.ts"
 import { codecOf } from "./internal/Codec.ts"
-import * as Failure from "./internal/Failure.ts"
+import { type Ending, endingOf, exitOf, outcomeOf, told } from "./internal/Ending.ts"
+import { watchEnds } from "./internal/EndWatch.ts"
+import { quotaTurns } from "./internal/QuotaTurns.ts"
 import { refuseSecrets } from "./internal/SecretCheck.ts"
 import { childNodeId, type Definition, makeWorkflowEngine, schemasOf } from "./internal/WorkflowEngineAdapter.ts"
-import { TaskFailed } from "./TaskFailed.ts"
 import { TimerStore } from "./TimerStore.ts"
 
 /** The revision of the module that a workflow comes from; the loader of modules annotates it. */
@@ -103,11 +102,6 @@ export class Runner extends Context.Tag("smithers-orchestrator/engine/Runner")<
   }
 >() {}
 
-type Ending =
-  | { readonly _tag: "Finished"; readonly outputJson: string | null }
-  | { readonly _tag: "Failed"; readonly error: FailureRecord }
-  | { readonly _tag: "Cancelled"; readonly acknowledged: boolean }
-
 /** The waiting state that a parked run shows: what nobody brings to it first, then people, then events, then time. */
 const parkedStatus = (
   waits: ReadonlyArray<Wait>
@@ -161,60 +155,13 @@ const make = Effect.gen(function*() {
       return found === undefined ? new WorkflowNotFound({ workflow }) : Effect.succeed(found)
     })
 
-  const told = (
-    runId: string,
-    type: RunEventType,
-    timestampMs: number,
-    data?: Readonly<Record<string, unknown>>
-  ): Journal.NewEvent => data === undefined ? { runId, type, timestampMs } : { runId, type, timestampMs, data }
-
   const event = (runId: string, type: RunEventType, atMs: number, data?: Readonly<Record<string, unknown>>) =>
     journal.append(told(runId, type, atMs, data))
-
-  /** `leftOpen` says that waits may be open that nobody will wait for any more. */
-  const ending = (runId: string, end: Ending, atMs: number, leftOpen: boolean): {
-    readonly units: ReadonlyArray<Write.Write<unknown>>
-    readonly events: readonly [Journal.NewEvent, ...Array<Journal.NewEvent>]
-  } => {
-    const done = { finishedAtMs: atMs, ownerId: null }
-    const withdrawn = leftOpen
-      ? [runs.cancelNodes(runId, atMs), approvals.cancelAll(runId), timers.cancelAll(runId)]
-      : []
-    switch (end._tag) {
-      case "Finished":
-        return {
-          units: [
-            ...withdrawn,
-            runs.setStatus(runId, "finished", {
-              ...done,
-              ...(end.outputJson !== null && { outputJson: end.outputJson })
-            })
-          ],
-          events: [told(runId, "RunFinished", atMs)]
-        }
-      case "Failed":
-        return {
-          units: [...withdrawn, runs.setStatus(runId, "failed", { ...done, error: end.error })],
-          events: [told(runId, "RunFailed", atMs, { error: { name: end.error.name, message: end.error.message } })]
-        }
-      case "Cancelled": {
-        const cancelled = told(runId, "RunCancelled", atMs, { abandoned: !end.acknowledged })
-        return {
-          units: [
-            ...withdrawn,
-            ...(end.acknowledged ? [] : [runs.bumpEpoch(runId)]),
-            runs.setStatus(runId, "cancelled", done)
-          ],
-          events: end.acknowledged ? [told(runId, "RunCancelAcknowledged", atMs), cancelled] : [cancelled]
-        }
-      }
-    }
-  }
 
   /** Commits an end under the run's fence, then tells a parent that waits for it. */
   const end = (run: ActiveRun, how: Ending): Effect.Effect<void, PersistenceError | RunStore.StaleEpoch> =>
     Effect.flatMap(Clock.currentTimeMillis, (now) => {
-      const { events, units } = ending(run.runId, how, now, run.hasWaited || how._tag === "Cancelled")
+      const { events, units } = endingOf(services, run.runId, how, now, run.hasWaited || how._tag === "Cancelled")
       run.close()
       const ended = persistence.write(Write.discard([journal.appendUnder(run.epoch, events), ...units]))
       return run.parentRunId === null ? ended : Effect.zipRight(ended, childEnded(run.runId, run.parentRunId))
@@ -241,27 +188,6 @@ const make = Effect.gen(function*() {
       Effect.catchTags({ NodeCompleted: () => Effect.succeed(false), RunChanged: () => Effect.succeed(false) }),
       Effect.uninterruptible
     )
-
-  const failure = (run: ActiveRun, cause: Cause.Cause<unknown>): Ending => {
-    const { defect, error } = Failure.squash(cause)
-    const declared = defect ? undefined : schemasOf(run.workflow).error
-    return { _tag: "Failed", error: Failure.record(guard.redact, error, declared) }
-  }
-
-  const outcome = (run: ActiveRun, exit: Exit.Exit<unknown, unknown>): Effect.Effect<Ending> => {
-    if (Exit.isFailure(exit)) return Effect.succeed(failure(run, exit.cause))
-    const schema = schemasOf(run.workflow).success
-    return codecOf(schema).encode(exit.value).pipe(
-      Effect.flatMap((outputJson) => {
-        const size = outputJson === null ? 0 : Buffer.byteLength(outputJson)
-        const finished: Ending = { _tag: "Finished", outputJson }
-        return size <= Bounds.outputBytes
-          ? Effect.as(refuseSecrets(guard, { field: "result", text: outputJson ?? "", schema }), finished)
-          : new InvalidInput({ field: "result", problem: `has ${size} bytes, at most ${Bounds.outputBytes} are kept` })
-      }),
-      Effect.catchAll((error) => Effect.succeed(failure(run, Cause.die(error))))
-    )
-  }
 
   /** Parks a run unless one of its waits is over: then it is taken up at once. */
   const park = (run: ActiveRun) =>
@@ -312,7 +238,7 @@ const make = Effect.gen(function*() {
       if (stop?._tag !== "Lost" && (stop === undefined || (exit !== undefined && Exit.isSuccess(exit)))) {
         const ended = exit ?? Exit.void
         return Effect.flatMap(
-          Effect.zipRight(Scope.close(run.scope, ended), outcome(run, ended)),
+          Effect.zipRight(Scope.close(run.scope, ended), outcomeOf(guard, run.workflow, ended)),
           (how) => end(run, how)
         )
       }
@@ -465,7 +391,7 @@ const make = Effect.gen(function*() {
   const endCancelled = (runId: string) =>
     Effect.gen(function*() {
       const now = yield* Clock.currentTimeMillis
-      const last = ending(runId, { _tag: "Cancelled", acknowledged: true }, now, true)
+      const last = endingOf(services, runId, { _tag: "Cancelled", acknowledged: true }, now, true)
       yield* persistence.write(Write.all([
         runs.unended(runId),
         runs.bumpEpoch(runId),
@@ -560,44 +486,10 @@ const make = Effect.gen(function*() {
       else if (!run.arrive(node)) run.again = true
     })
 
-  const ends = new Map<string, Set<Deferred.Deferred<void>>>()
-  yield* journal.watch((committed) => {
-    if (!endEvents.has(committed.type)) return
-    for (const waiting of ends.get(committed.runId) ?? []) Deferred.unsafeDone(waiting, Effect.void)
-    ends.delete(committed.runId)
+  const awaitEnd = yield* watchEnds(services, (runId) => {
+    const run = active.get(runId)
+    return run?.body !== undefined && !run.settling
   })
-
-  const awaitEnd = (runId: string): Effect.Effect<Run, RunStore.RunNotFound | PersistenceError> =>
-    Effect.suspend(() => {
-      const ended = Deferred.unsafeMake<void>(FiberId.none)
-      const waiting = ends.get(runId) ?? new Set()
-      ends.set(runId, waiting.add(ended))
-      const forget = Effect.sync(() => {
-        waiting.delete(ended)
-        if (waiting.size === 0 && ends.get(runId) === waiting) ends.delete(runId)
-      })
-      const executing = active.get(runId)
-      const whenEnded = Effect.zipRight(Deferred.await(ended), runs.get(runId))
-      const answer = executing?.body !== undefined && !executing.settling
-        ? whenEnded
-        : Effect.flatMap(runs.get(runId), (run) => terminalStatuses.has(run.status) ? Effect.succeed(run) : whenEnded)
-      return Effect.ensuring(answer, forget)
-    })
-
-  /** The result of an ended run as its workflow's schemas say. */
-  const exitOf = (workflow: Workflow.Any, run: Run): Effect.Effect<Exit.Exit<unknown, unknown>> => {
-    if (run.status === "cancelled") return Effect.succeed(Exit.interrupt(FiberId.none))
-    if (run.status === "failed") {
-      const revived = run.error === null
-        ? Either.left(new TaskFailed({ nodeId: run.runId, reason: "Failed", cause: "unknown", detail: "" }))
-        : Failure.reviveRecord(run.runId, run.error, schemasOf(workflow).error)
-      return Effect.succeed(Either.isRight(revived) ? Exit.fail(revived.right) : Exit.die(revived.left))
-    }
-    const decode = Schema.decodeUnknown(schemasOf(workflow).success)
-    // No result is stored as null too.
-    const decoded = decode(run.output)
-    return Effect.exit(Effect.orDie(run.output === null ? Effect.orElse(decode(undefined), () => decoded) : decoded))
-  }
 
   const engine = makeWorkflowEngine({
     services,
@@ -663,35 +555,7 @@ const make = Effect.gen(function*() {
       return run !== undefined
     })
 
-  /** So many of the parked ones are looked at in one go, in turns. */
-  const quotaBatch = 256
-  let nextInQuota = 0
-
-  /** Lets what waits for budget go on as far as there is some: branches of runs that execute, then parked runs. */
-  const resumeAffordable = Effect.gen(function*() {
-    const executing = [...active.values()].filter((run) => run.waits().some(({ kind }) => kind === "quota"))
-    const parked = yield* runs.idsByStatus(["waiting-quota"])
-    if (executing.length === 0 && parked.length === 0) return
-    if (nextInQuota >= parked.length) nextInQuota = 0
-    const spenders = executing.map(({ spender }) => spender)
-    for (const runId of parked.slice(nextInQuota, nextInQuota + quotaBatch)) {
-      if (active.has(runId)) continue
-      const run = yield* runs.find(runId)
-      if (Option.isSome(run)) {
-        spenders.push({ runId, workflow: run.value.workflow, actor: yield* launcherOf(run.value) })
-      }
-    }
-    nextInQuota += quotaBatch
-    for (const { runId } of yield* budget.fitting(spenders)) {
-      const run = active.get(runId)
-      if (run !== undefined) {
-        run.release("quota")
-      } else {
-        yield* persistence.write(runs.wake(runId))
-        resumeLater(runId)
-      }
-    }
-  })
+  const resumeAffordable = quotaTurns({ services, active, launcherOf, resumeLater })
 
   const lookAfter = Effect.gen(function*() {
     const now = yield* Clock.currentTimeMillis
@@ -753,8 +617,6 @@ const make = Effect.gen(function*() {
     })
   ))
 })
-
-const endEvents: ReadonlySet<RunEventType> = new Set<RunEventType>(["RunFinished", "RunFailed", "RunCancelled"])
 
 /** Executes runs; also the `WorkflowEngine` that `@effect/workflow` code registers with. */
 export const layer = Layer.scopedContext(make)
