@@ -198,13 +198,15 @@ export const quiet = Effect.repeatN(turn, 60)
 export const types = (events: ReadonlyArray<RunEvent>): ReadonlyArray<string> => events.map(({ type }) => type)
 
 /** Every row of every table of the database, to see that nothing changed. */
-export const dump = (persistence: Persistence.Persistence["Type"]) =>
+export const dump = (persistence: Persistence.Persistence["Type"], besides: ReadonlyArray<string> = []) =>
   Effect.gen(function*() {
     const { sql } = persistence
     const tables = yield* sql.unsafe<{ name: string }>(
       "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
     )
-    const rows = yield* Effect.forEach(tables, ({ name }) =>
-      Effect.map(sql.unsafe(`SELECT * FROM "${name}"`), (all) => [name, all] as const))
+    const rows = yield* Effect.forEach(
+      tables.filter(({ name }) => !besides.includes(name)),
+      ({ name }) => Effect.map(sql.unsafe(`SELECT * FROM "${name}"`), (all) => [name, all] as const)
+    )
     return JSON.stringify(rows)
   })

@@ -169,16 +169,21 @@ it.scoped("of 20 decisions at once exactly one counts, and all others hear what 
     assert.strictEqual(decisions.length, 1)
   }))
 
-it.scoped("a second decision is told what the first one was, also when the run has ended", () =>
+it.scoped("a second decision is told what the first one was, also when the run has ended; only the audit remembers it", () =>
   Effect.gen(function*() {
-    const { database, decide, end, launch, reaches } = yield* fresh(workflow(() => ask("gate")))
+    const { audit, database, decide, end, launch, reaches } = yield* fresh(workflow(() => ask("gate")))
     const runId = yield* launch()
     yield* reaches(runId, "waiting-approval")
     yield* decide(runId, "gate", false)
     yield* end(runId)
-    const before = yield* dump(database)
+    const state = dump(database, ["_smithers_audit", "sqlite_sequence"])
+    const before = yield* state
+    const remembered = yield* audit.list({ runId, limit: 100 })
     has(yield* Effect.flip(decide(runId, "gate")), { reason: "AlreadyDecided", status: "denied" })
-    assert.strictEqual(yield* dump(database), before)
+    assert.strictEqual(yield* state, before)
+    const [newest, ...earlier] = yield* audit.list({ runId, limit: 100 })
+    has(newest, { action: "approval.grant", outcome: "refused", target: "gate" })
+    assert.deepStrictEqual(earlier, remembered)
   }))
 
 it.scoped("a no fails the gate with who said it and why, and a body that asks goes on with the answer", () =>
