@@ -1,5 +1,6 @@
-import { Effect } from "effect"
-import { ControlPlane, CurrentActor } from "../control-plane/index.ts"
+import { Effect, Schema } from "effect"
+import { ControlPlane, CurrentActor, InvalidInput } from "../control-plane/index.ts"
+import { SecretGuard } from "../secrets/index.ts"
 import { Authorized, Caller } from "./Caller.ts"
 import {
   CheckQuota,
@@ -24,9 +25,29 @@ import { failAs } from "./internal/wireErrors.ts"
 const asCaller = <A, E, R>(change: Effect.Effect<A, E, R>) =>
   Effect.flatMap(Caller, ({ actor }) => Effect.provideService(change, CurrentActor, actor))
 
+const textOf = Schema.encodeSync(Schema.parseJson())
+
 /** Answers `ControlPlaneRpcs` from the control plane. */
 export const layer = ControlPlaneRpcs.middleware(Authorized).toLayer(Effect.gen(function*() {
   const plane = yield* ControlPlane.ControlPlane
+  const guard = yield* SecretGuard.SecretGuard
+
+  /** Nothing that holds a secret comes to rest. */
+  const storing = <I, A, E, R>(change: (input: I) => Effect.Effect<A, E, R>) => (input: I) => {
+    const text = textOf(input)
+    return guard.suspects(text)
+      ? guard.check({ field: "input", text }).pipe(
+        Effect.mapError(({ path, problem }) => new InvalidInput({ field: path, bound: problem })),
+        Effect.zipRight(change(input))
+      )
+      : change(input)
+  }
+  const createOrg = storing(plane.createOrg)
+  const updateOrg = storing(plane.updateOrg)
+  const createProject = storing(plane.createProject)
+  const recordUsage = storing(plane.recordUsage)
+  const setUsageLimit = storing(plane.setUsageLimit)
+
   const creatingOrg = failAs(CreateOrg.errorSchema)
   const gettingOrg = failAs(GetOrg.errorSchema)
   const listingOrgs = failAs(ListOrgs.errorSchema)
@@ -43,17 +64,17 @@ export const layer = ControlPlaneRpcs.middleware(Authorized).toLayer(Effect.gen(
   const removing = failAs(RemoveQuota.errorSchema)
 
   return {
-    "orgs.create": (input) => creatingOrg(asCaller(plane.createOrg(input))),
+    "orgs.create": (input) => creatingOrg(asCaller(createOrg(input))),
     "orgs.get": ({ orgId }) => gettingOrg(plane.getOrg(orgId)),
     "orgs.list": (input) => listingOrgs(plane.listOrgs(input)),
-    "orgs.update": (input) => updatingOrg(asCaller(plane.updateOrg(input))),
+    "orgs.update": (input) => updatingOrg(asCaller(updateOrg(input))),
     "orgs.delete": (input) => deletingOrg(asCaller(plane.deleteOrg(input))),
-    "projects.create": (input) => creatingProject(asCaller(plane.createProject(input))),
+    "projects.create": (input) => creatingProject(asCaller(createProject(input))),
     "projects.list": (input) => listingProjects(plane.listProjects(input)),
     "projects.delete": (input) => deletingProject(asCaller(plane.deleteProject(input))),
-    "usage.record": (input) => recording(plane.recordUsage(input)),
+    "usage.record": (input) => recording(recordUsage(input)),
     "usage.summary": (input) => summarizing(plane.summarizeUsage(input)),
-    "quotas.set": (input) => setting(asCaller(plane.setUsageLimit(input))),
+    "quotas.set": (input) => setting(asCaller(setUsageLimit(input))),
     "quotas.list": (input) => listingQuotas(plane.listUsageLimits(input)),
     "quotas.check": (input) => checking(plane.checkUsageLimit(input)),
     "quotas.remove": (input) => removing(Effect.as(asCaller(plane.deleteUsageLimit(input)), { removed: true as const }))

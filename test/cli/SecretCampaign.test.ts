@@ -162,7 +162,11 @@ layer(platform, { excludeTestServices: true })("secrets of a running service", (
               decision: { approved: true, value: [1, { k: text }] }
             }],
             ["label", "tokens.issue", { scopes: ["run:read"], label: text }],
-            ["userId", "tokens.issue", { scopes: ["run:read"], userId: text }]
+            ["userId", "tokens.issue", { scopes: ["run:read"], userId: text }],
+            ["name", "orgs.create", { slug: "leak", name: `is ${text}` }],
+            ["metadata.deep[0]", "orgs.update", { orgId: "kept", metadata: { deep: [text] } }],
+            ["name", "projects.create", { orgId: "kept", slug: "leak", name: text }],
+            ["idempotencyKey", "usage.record", { orgId: "kept", metric: "m", quantity: 1, idempotencyKey: text }]
           ]
           for (const [field, method, params] of places) {
             const message = yield* refused(method, params)
@@ -218,6 +222,16 @@ layer(platform, { excludeTestServices: true })("secrets of a running service", (
             200
           )
           assert.strictEqual((yield* reach(runId)).status, "finished")
+        }
+        for (const format of ["ndjson", "csv", "ocsf"]) {
+          let exported = ""
+          let cursor: unknown = null
+          do {
+            const { text } = yield* call("audit.export", { format, ...(cursor === null ? {} : { cursor }) })
+            exported += text
+            cursor = (JSON.parse(text) as { readonly payload: { readonly next: unknown } }).payload.next
+          } while (cursor !== null)
+          assert.include(exported, "secret.refuse", format)
         }
         const listed = yield* call("listRuns", { filter: { limit: 1_000 } })
         assert.include(listed.text, "value.output")
