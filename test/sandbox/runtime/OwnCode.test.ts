@@ -18,6 +18,7 @@ const makeCode = Effect.gen(function*() {
   return home
 })
 
+// Without bwrap, which set-up installs or, with CI=true, fails for.
 describe.skipIf(missing)("code of the service in a bubblewrap sandbox", () => {
   layer(bubblewrapWith())((it) => {
     it.scoped("is executed by the node of the service, with what it imports", () =>
