@@ -50,7 +50,7 @@ const escapes: ReadonlyArray<{ readonly name: string; readonly program: string; 
   {
     name: "has children that fork again whenever one dies",
     program:
-      `syswrite STDOUT, "READY\\n"; for (1..5) { if (!fork) { while (1) { if (!fork) { select undef, undef, undef, 60; exit } wait } } } 1 while sleep 1000;`,
+      `for (1..5) { if (!fork) { while (1) { if (!fork) { select undef, undef, undef, 60; exit } wait } } } syswrite STDOUT, "READY\\n"; 1 while sleep 1000;`,
     ends: false
   }
 ]
