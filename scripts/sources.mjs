@@ -9,6 +9,7 @@ const inputs = [
   "tsconfig.json",
   "scripts/tsconfig.build.json",
   "scripts/build.mjs",
+  "scripts/bundle.mjs",
   "scripts/directImports.mjs"
 ]
 

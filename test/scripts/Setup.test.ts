@@ -32,6 +32,7 @@ const clone = (files: Readonly<Record<string, string>> = {}) => {
     "src/main.ts": "1",
     "scripts/tsconfig.build.json": "{}",
     "scripts/build.mjs": "",
+    "scripts/bundle.mjs": "",
     "scripts/directImports.mjs": "",
     "scripts/setup.mjs": fs.readFileSync("scripts/setup.mjs", "utf8"),
     "scripts/sources.mjs": fs.readFileSync("scripts/sources.mjs", "utf8"),
