@@ -271,8 +271,8 @@ it.scoped("a rollback that an operator acknowledges is signed, audited, counted,
       const [row] = yield* (yield* Audit.Audit).list({ action: "audit.acknowledge-rollback", limit: 5 })
       assert.deepStrictEqual([row?.reason, row?.detail["id"], row?.detail["n"]], [
         "power cut",
-        before.problem.id,
-        before.problem.n
+        before.problem?.id,
+        before.problem?.n
       ])
       assert.strictEqual((yield* Effect.flip(acknowledge("again"))).message, "audit has not gone back to an older state")
     }).pipe(Effect.provide(layerAt(home)))
