@@ -11,6 +11,7 @@ import {
   Retention as AuditRetention
 } from "./audit/index.ts"
 import { Cache, CacheConfig } from "./cache/index.ts"
+import * as Build from "./cli/Build.ts"
 import { Home, ServiceInfo } from "./cli/index.ts"
 import * as SecretAudit from "./cli/SecretAudit.ts"
 import * as StartAudit from "./cli/StartAudit.ts"
@@ -31,7 +32,7 @@ import {
   TimerStore
 } from "./engine/index.ts"
 import type { GatewayClient } from "./gateway/client.ts"
-import { Gateway, GatewayConfig } from "./gateway/index.ts"
+import { Deployed, Gateway, GatewayConfig } from "./gateway/index.ts"
 import { Journal, RunStore } from "./journal/index.ts"
 import { Persistence, PersistenceConfig } from "./persistence/index.ts"
 import {
@@ -126,7 +127,15 @@ const EngineLive = Layer.merge(Engine.layer, TaskCache.layer).pipe(
 )
 
 /** Takes up unfinished runs and listens when, and only when, the workflows are there. */
-const Doors = Layer.mergeAll(Supervisor.layer, RunRetention.layer, Gateway.layer)
+const Doors = Layer.mergeAll(Supervisor.layer, RunRetention.layer, Gateway.layer).pipe(
+  Layer.provide(Layer.effect(
+    Deployed,
+    Effect.gen(function*() {
+      const { failed } = yield* WorkflowModules.WorkflowModules
+      return { build: yield* Build.buildRecord, modulesFailed: failed }
+    })
+  ))
+)
 
 const Info = Layer.scoped(
   ServiceInfo,

@@ -16,7 +16,7 @@ import {
 } from "../model/index.ts"
 import { Persistence, type PersistenceError, Write } from "../persistence/index.ts"
 import { SecretGuard } from "../secrets/index.ts"
-import { ApprovalStore } from "./ApprovalStore.ts"
+import { type ApprovalPath, ApprovalStore } from "./ApprovalStore.ts"
 import { completion } from "./DurableWait.ts"
 import { DecisionRefused, InvalidInput, NodeNotFound, RunConflict, type WorkflowNotFound } from "./EngineError.ts"
 import { codecOf } from "./internal/Codec.ts"
@@ -141,6 +141,8 @@ export class Engine extends Context.Tag("smithers-orchestrator/engine/Engine")<
         readonly limit?: number | undefined
       }
     ) => Effect.Effect<ReadonlyArray<Approval>, PersistenceError>
+    /** What workflows have asked approvals for: of each node that ever did the newest request, at most 10,000. */
+    readonly approvalPaths: Effect.Effect<ReadonlyArray<ApprovalPath>, PersistenceError>
     /** Decides once; the run goes on in the background. Never lost, whether the run has parked yet or not. */
     readonly decide: (
       decision: Decision
@@ -573,6 +575,7 @@ const make = Effect.gen(function*() {
     resume,
     retry,
     approvals: approvals.pending,
+    approvalPaths: approvals.paths,
     decide,
     remove,
     awaitEnd: runner.awaitEnd

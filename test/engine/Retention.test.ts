@@ -10,7 +10,12 @@ import { Persistence, Write } from "../../src/persistence/index.ts"
 import { SecretGuard } from "../../src/secrets/index.ts"
 
 /** The real one looks after its entries every minute: a month of them is long. */
-const cache = Layer.mock(Cache.Cache, { forget: () => Write.run("DELETE FROM _smithers_runs WHERE run_id = ?", [""]) })
+const cache = Layer.mock(Cache.Cache, {
+  forget: () => Write.run("DELETE FROM _smithers_runs WHERE run_id = ?", [""]),
+  store: () => assert.fail("not in this test"),
+  refusal: () => assert.fail("not in this test"),
+  undo: () => assert.fail("not in this test")
+})
 
 const kept = (runRetention: Option.Option<Duration.Duration>) =>
   Retention.layer.pipe(

@@ -4,7 +4,7 @@ import path from "node:path"
 import { assert, describe, it } from "vitest"
 import { fixture } from "./fixture.ts"
 
-const copies = ["scripts/build.mjs", "scripts/directImports.mjs", "scripts/sources.mjs", "scripts/tsconfig.build.json"]
+const copies = ["scripts/build.mjs", "scripts/directImports.mjs", "scripts/gate.mjs", "scripts/sources.mjs", "scripts/tsconfig.build.json"]
 
 /** A project with our build scripts, and a way to build it. */
 const project = (files: Readonly<Record<string, string>>) => {
@@ -35,7 +35,7 @@ describe("build", () => {
     })
     assert.strictEqual(build().status, 0)
     assert.strictEqual(run("dist/main.js"), "built\n")
-    assert.deepStrictEqual(list("dist"), [".built-from", "console", "main.d.ts", "main.js", "word.d.ts", "word.js"])
+    assert.deepStrictEqual(list("dist"), [".built-from", "build.json", "console", "main.d.ts", "main.js", "word.d.ts", "word.js"])
     assert.include(list("dist/console"), "index.html")
   })
 
