@@ -1,8 +1,8 @@
 // What a build says of itself: its commit, and whether the gate was seen green on it. `node scripts/gate.mjs` is the last
 // step of `verify` before the build, and remembers the commit that passed. No times: a build can be made again.
 import { spawnSync } from "node:child_process"
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
-import { dirname, join } from "node:path"
+import { existsSync, readFileSync, writeFileSync } from "node:fs"
+import { join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 
 /** @param {string} root @param {ReadonlyArray<string>} args */
@@ -17,22 +17,21 @@ const stateOf = (root) => {
   return { commit: commit ?? null, dirty: commit !== undefined && git(root, ["status", "--porcelain"]) !== "" }
 }
 
-/** @param {string} root */
-const passedFile = (root) => join(root, "node_modules/.cache/gate-passed")
+/** In the repository's own folder, where it makes nothing dirty. @param {string} root */
+const passedFile = (root) => resolve(root, git(root, ["rev-parse", "--git-path", "smithers-verified"]) ?? "")
 
 /** The checks and tests have passed on what lies here: worth remembering when it is a commit. @param {string} root */
 const remember = (root) => {
   const { commit, dirty } = stateOf(root)
   if (commit === null || dirty) return
-  mkdirSync(dirname(passedFile(root)), { recursive: true })
   writeFileSync(passedFile(root), commit)
 }
 
 /** @param {string} root @param {string} folder */
 export const writeBuildRecord = (root, folder) => {
   const state = stateOf(root)
-  const passed = existsSync(passedFile(root)) ? readFileSync(passedFile(root), "utf8") : undefined
-  const record = { ...state, verified: state.commit !== null && !state.dirty && passed === state.commit }
+  const passed = () => existsSync(passedFile(root)) ? readFileSync(passedFile(root), "utf8") : undefined
+  const record = { ...state, verified: state.commit !== null && !state.dirty && passed() === state.commit }
   writeFileSync(join(folder, "build.json"), `${JSON.stringify(record)}\n`)
 }
 

@@ -259,6 +259,8 @@ it.scoped("a rollback that an operator acknowledges is signed, audited, counted,
     yield* Effect.gen(function*() {
       const before = yield* verify
       assert.strictEqual(before.problem?.kind, "OlderDatabase")
+      const [behind] = yield* (yield* Audit.Audit).list({ action: "audit.behind", limit: 1 })
+      assert.strictEqual(behind?.outcome, "failed")
       const refused = yield* Effect.flip(acknowledge(""))
       assert.strictEqual(refused.message, "reason must have 1 to 1000 characters")
       assert.deepStrictEqual(yield* acknowledge("power cut"), before.problem)

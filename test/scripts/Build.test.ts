@@ -18,6 +18,10 @@ const project = (files: Readonly<Record<string, string>>) => {
     run: (file: string) => spawnSync(path.join(directory, file), { encoding: "utf8" }).stdout,
     imports: (file: string) =>
       [...fs.readFileSync(path.join(directory, file), "utf8").matchAll(/ from "([^"]+)";/g)].map(([, name]) => name),
+    git: (...args: ReadonlyArray<string>) => spawnSync("git", args, { cwd: directory, encoding: "utf8" }).stdout,
+    /** As `verify` says it when checks and tests have passed. */
+    passed: () => spawnSync(process.execPath, ["scripts/gate.mjs"], { cwd: directory }),
+    read: (file: string) => fs.readFileSync(path.join(directory, file), "utf8"),
     write: (file: string, text: string) => fs.writeFileSync(path.join(directory, file), text),
     list: (folder: string) => fs.readdirSync(path.join(directory, folder)).sort()
   }
@@ -56,13 +60,36 @@ describe("build", () => {
     ])
   })
 
+  it("records commit and gate beside what it built, and whether that gate was seen green", () => {
+    const { build, git, passed, read, write } = project({
+      ".gitignore": "node_modules\ndist/\n",
+      "src/main.ts": "#!/usr/bin/env node\nconsole.log(1)\n"
+    })
+    const record = () => {
+      assert.strictEqual(build().status, 0)
+      return JSON.parse(read("dist/build.json"))
+    }
+    assert.deepStrictEqual(record(), { commit: null, dirty: false, verified: false })
+    git("init", "-q")
+    git("add", ".")
+    git("-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "first")
+    const commit = git("rev-parse", "HEAD").trim()
+    assert.deepStrictEqual(record(), { commit, dirty: false, verified: false })
+    passed()
+    assert.deepStrictEqual(record(), { commit, dirty: false, verified: true })
+    assert.strictEqual(git("status", "--porcelain"), "")
+    write("src/main.ts", "#!/usr/bin/env node\nconsole.log(2)\n")
+    passed()
+    assert.deepStrictEqual(record(), { commit, dirty: true, verified: false })
+  })
+
   it("leaves no file of an earlier build, and keeps the earlier build when the new one fails", () => {
     const { build, list, run, write } = project({ "src/main.ts": "#!/usr/bin/env node\nconsole.log(1)\n" })
     build()
     write("dist/stale.js", "")
     write("src/main.ts", "#!/usr/bin/env node\nconsole.log(2)\n")
     build()
-    assert.deepStrictEqual(list("dist"), [".built-from", "main.d.ts", "main.js"])
+    assert.deepStrictEqual(list("dist"), [".built-from", "build.json", "main.d.ts", "main.js"])
     write("src/main.ts", "const wrong: string = 3\n")
     const { status, stdout } = build()
     assert.strictEqual(status, 1)

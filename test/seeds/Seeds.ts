@@ -278,7 +278,7 @@ const production: Seed = {
         promise("Gateway access logs", [
           "gateway/AccessLog",
           "what a grant called is in the audit, a row for each minute in which it called anything"
-        ], ["gateway/AccessLog", "every audited action of the list is there after a day of operation, with its fields"]),
+        ], ["gateway/AuditedActions", "every audited action of the list is there after a day of operation, with its fields"]),
         promise("Smithers run events", [
           "gateway/Methods",
           "listEvents pages the journal in the stored vocabulary, from seq 1"
@@ -293,7 +293,7 @@ const production: Seed = {
           "a second decision is told what the first one was, also when the run has ended; only the audit remembers it"
         ]),
         promise("deployment version and workflow module revision", [
-          "gateway/AccessLog",
+          "gateway/AuditedActions",
           "every audited action of the list is there after a day of operation, with its fields"
         ]),
         promise("Keep the audit log append-only from the perspective of normal operators", [
