@@ -5,6 +5,7 @@ import { chmodSync, existsSync, mkdirSync, renameSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { build as bundle } from "vite"
+import { bundleProgram } from "./bundle.mjs"
 import { importDirectly } from "./directImports.mjs"
 import { writeBuildRecord } from "./gate.mjs"
 import { sourcesHash, writeBuiltHash } from "./sources.mjs"
@@ -37,6 +38,7 @@ try {
   if (compiled.status !== 0) process.exitCode = 1
   else {
     importDirectly(root, fresh)
+    if (existsSync(join(fresh, "program.js"))) bundleProgram(fresh)
     if (existsSync(join(root, "src/console/index.html"))) await buildConsole()
     const main = join(fresh, "main.js")
     if (existsSync(main)) chmodSync(main, 0o755)

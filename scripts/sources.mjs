@@ -9,7 +9,9 @@ const inputs = [
   "tsconfig.json",
   "scripts/tsconfig.build.json",
   "scripts/build.mjs",
-  "scripts/directImports.mjs"
+  "scripts/bundle.mjs",
+  "scripts/directImports.mjs",
+  "scripts/gate.mjs"
 ]
 
 /** @param {string} root */

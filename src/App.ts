@@ -161,7 +161,7 @@ const Info = Layer.scoped(
 /** The whole service, from what the operator is told at the top down to the platform. */
 export const App = Info.pipe(
   Layer.provideMerge(Doors),
-  Layer.provideMerge(WorkflowModules.layer),
+  Layer.provideMerge(WorkflowModules.layer({ "index.js": () => import("./examples/index.ts") })),
   Layer.provideMerge(SandboxLive),
   Layer.provideMerge(EngineLive),
   Layer.provideMerge(Layer.mergeAll(JournalLive, Cache.layer, ControlPlane.layer)),

@@ -2,7 +2,8 @@ import http from "node:http"
 import net from "node:net"
 import path from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
-import { newToken, serviceProgram, startService } from "../soak/Service.ts"
+import { distribution } from "../../test/cli/distribution.ts"
+import { newToken, startService } from "../soak/Service.ts"
 import { cpuMillisOf } from "./Cpu.ts"
 import { median } from "./Figures.ts"
 import { atMost, figure, type Measurement } from "./Measurement.ts"
@@ -29,7 +30,7 @@ export const coldStart: Measurement = {
   name: "cold-start",
   about: "node dist/main.js until the first 200 of /health, with the shipped workflows",
   run: async ({ directory, quick }) => {
-    const program = serviceProgram()
+    const program = distribution()
     const cpu: Array<number> = []
     const start = async (home: string) => {
       const port = await freePort()

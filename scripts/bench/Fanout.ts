@@ -1,6 +1,7 @@
 import path from "node:path"
 import WebSocket from "ws"
-import { ask, newToken, serviceProgram, startService } from "../soak/Service.ts"
+import { distribution } from "../../test/cli/distribution.ts"
+import { ask, newToken, startService } from "../soak/Service.ts"
 import { median } from "./Figures.ts"
 import { figure, type Measurement } from "./Measurement.ts"
 
@@ -63,7 +64,7 @@ export const fanout: Measurement = {
     const steps = quick ? 200 : 2_000
     const token = newToken()
     const service = startService({
-      program: serviceProgram(),
+      program: distribution(),
       home: path.join(directory, "home"),
       token,
       workflows: [path.resolve("scripts/bench/Workflows.ts")]

@@ -1,5 +1,6 @@
 import path from "node:path"
-import { newToken, serviceProgram, startService } from "../soak/Service.ts"
+import { distribution } from "../../test/cli/distribution.ts"
+import { newToken, startService } from "../soak/Service.ts"
 import { startBare } from "./BareServer.ts"
 import { cpuMillisOf } from "./Cpu.ts"
 import { openEngine } from "./EngineUnderTest.ts"
@@ -21,7 +22,7 @@ export const rpc: Measurement = {
 
     const token = newToken()
     const service = startService({
-      program: serviceProgram(),
+      program: distribution(),
       home,
       token,
       workflows: [path.resolve("scripts/bench/Workflows.ts")]

@@ -1,10 +1,11 @@
 import fs from "node:fs"
 import path from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
+import { distribution } from "../../test/cli/distribution.ts"
 import { workflowName } from "./CrashWorkflow.ts"
 import { collect, readLines } from "./Evidence.ts"
 import { seeded } from "./Random.ts"
-import { call, newToken, serviceProgram, startService, workingDirectory } from "./Service.ts"
+import { call, newToken, startService, workingDirectory } from "./Service.ts"
 import { makeSubscriber } from "./Subscriber.ts"
 import { judge, judgeFinished, nothingYet } from "./Verdict.ts"
 
@@ -39,7 +40,7 @@ export const crash = async (
   }
 ): Promise<CrashReport> => {
   const random = seeded(seed)
-  const program = serviceProgram()
+  const program = distribution()
   const directory = workingDirectory("crash")
   const home = path.join(directory, "home")
   const token = newToken()

@@ -5,10 +5,11 @@ import net from "node:net"
 import path from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import WebSocket from "ws"
+import { distribution } from "../../test/cli/distribution.ts"
 import { workflowName } from "./CrashWorkflow.ts"
 import { malformed, methods, unknownMethod } from "./Malformed.ts"
 import { type Random, seeded } from "./Random.ts"
-import { ask, newToken, serviceProgram, startService, workingDirectory } from "./Service.ts"
+import { ask, newToken, startService, workingDirectory } from "./Service.ts"
 
 interface FuzzReport {
   readonly seed: number
@@ -331,7 +332,7 @@ export const fuzz = async (
   const random = seeded(seed)
   const directory = workingDirectory("fuzz")
   const token = newToken()
-  const program = serviceProgram()
+  const program = distribution()
   const started = performance.now()
   say(`fuzz: seed ${seed}, ${count} requests and frames, ${program}`)
   const service = startService({

@@ -3,15 +3,6 @@ import { randomBytes } from "node:crypto"
 import fs from "node:fs"
 import path from "node:path"
 import { createInterface } from "node:readline"
-import { distribution } from "../../test/cli/distribution.ts"
-import { builtHash, sourcesHash } from "../sources.mjs"
-
-/** The program that is served: `dist/main.js` if it is what the sources say, else a build of the sources as they are. */
-export const serviceProgram = (): string => {
-  const root = process.cwd()
-  const main = path.join(root, "dist/main.js")
-  return fs.existsSync(main) && builtHash(root) === sourcesHash(root) ? main : distribution()
-}
 
 interface ServiceOptions {
   readonly program: string

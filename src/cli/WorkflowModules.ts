@@ -8,8 +8,8 @@ import { systemActor } from "../model/index.ts"
 import { Persistence } from "../persistence/index.ts"
 import { Sandbox } from "../sandbox/index.ts"
 import { compileModule } from "./internal/compileModule.ts"
-import { describe, importLayer } from "./internal/ModuleLayer.ts"
-import { insideScript, ownCode } from "./internal/OwnCode.ts"
+import { describe, importLayer, layerFrom } from "./internal/ModuleLayer.ts"
+import { insideScript, ownCode } from "./OwnCode.ts"
 import { WorkflowsConfig } from "./WorkflowsConfig.ts"
 
 /** A workflow module could not be used; the service runs without it. */
@@ -36,18 +36,27 @@ export class WorkflowModules extends Context.Tag("smithers-orchestrator/cli/Work
   readonly failed: ReadonlyArray<ModuleFailed>
 }>() {}
 
-/** The shipped examples, next to this service's own compiled code. */
-const shipped = Effect.gen(function*() {
+/** Modules that ship with the service: the name of the file in the folder of the compiled examples, and how to get it. */
+type Shipped = Readonly<Record<string, () => Promise<unknown>>>
+
+interface Module {
+  readonly file: string
+  /** Of a module that ships with the service, which may have been bundled with it. */
+  readonly shipped?: () => Promise<unknown>
+}
+
+/** Those that there are, next to this service's own compiled code. */
+const shippedModules = Effect.fnUntraced(function*(modules: Shipped) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const folder = yield* path.fromFileUrl(new URL("../examples/", import.meta.url))
-  const names = yield* Effect.orElseSucceed(fs.readDirectory(folder), (): ReadonlyArray<string> => [])
-  return names.filter((name) => name.endsWith(".js")).sort().map((name) => path.join(folder, name))
+  const all = Object.entries(modules).map(([name, shipped]): Module => ({ file: path.join(folder, name), shipped }))
+  return yield* Effect.filter(all, ({ file }) => Effect.orElseSucceed(fs.exists(file), () => false))
 })
 
 const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex")
 
-/** A shipped module is imported as it is; what it is made of lies beside it. */
+/** A shipped module is loaded as it is; what it is made of lies beside it. */
 const prepareShipped = Effect.fnUntraced(function*(file: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
@@ -96,14 +105,18 @@ const registering = (
       )
   })
 
-const load = Effect.fnUntraced(function*(file: string, isShipped: boolean) {
+const load = Effect.fnUntraced(function*({ file, shipped }: Module) {
+  const isShipped = shipped !== undefined
   const { revision, target } = yield* (isShipped ? prepareShipped(file) : prepareAuthored(file)).pipe(
     Effect.catchTags({
       BadArgument: (cause) => new ModuleFailed({ file, reason: "Compile", detail: cause.message }),
       SystemError: (cause) => new ModuleFailed({ file, reason: "Compile", detail: cause.message })
     })
   )
-  const layer = yield* Effect.mapError(importLayer(target), (error) => new ModuleFailed({ file, ...error }))
+  const layer = yield* Effect.mapError(
+    isShipped ? layerFrom(shipped) : importLayer(target),
+    (error) => new ModuleFailed({ file, ...error })
+  )
   const scope = yield* Effect.flatMap(Effect.scope, (parent) => Scope.fork(parent, parent.strategy))
   const engine = yield* WorkflowEngine.WorkflowEngine
   const sandbox = yield* Sandbox.Sandbox
@@ -123,14 +136,14 @@ const load = Effect.fnUntraced(function*(file: string, isShipped: boolean) {
   return { file, revision }
 })
 
-const make = Effect.gen(function*() {
+const make = Effect.fnUntraced(function*(shipped: Shipped) {
   const path = yield* Path.Path
   const config = yield* WorkflowsConfig
   const files = Option.match(config.files, {
-    onNone: () => Effect.map(shipped, (names) => names.map((name) => ({ file: name, isShipped: true }))),
-    onSome: (names) => Effect.succeed(names.map((name) => ({ file: path.resolve(name), isShipped: false })))
+    onNone: () => shippedModules(shipped),
+    onSome: (names) => Effect.succeed(names.map((name): Module => ({ file: path.resolve(name) })))
   })
-  const outcomes = yield* Effect.forEach(yield* files, ({ file, isShipped }) => Effect.either(load(file, isShipped)))
+  const outcomes = yield* Effect.forEach(yield* files, (module) => Effect.either(load(module)))
   const loaded = outcomes.flatMap((outcome) => outcome._tag === "Right" ? [outcome.right] : [])
   const failed = outcomes.flatMap((outcome) => outcome._tag === "Left" ? [outcome.left] : [])
   yield* Effect.forEach(failed, (failure) => Effect.logError(failure.message), { discard: true })
@@ -151,5 +164,8 @@ const make = Effect.gen(function*() {
   return WorkflowModules.of({ loaded, failed })
 })
 
-/** Loads every configured module and registers its workflows for as long as the layer lives. */
-export const layer = Layer.scoped(WorkflowModules, make)
+/**
+ * Loads every configured module, or the shipped ones if none is, and registers their workflows for as long as the layer
+ * lives.
+ */
+export const layer = (shipped: Shipped) => Layer.scoped(WorkflowModules, make(shipped))

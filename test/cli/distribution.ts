@@ -2,6 +2,9 @@ import { buildSync } from "esbuild"
 import { createHash } from "node:crypto"
 import fs from "node:fs"
 import path from "node:path"
+import { bundleProgram } from "../../scripts/bundle.mjs"
+import { importDirectly } from "../../scripts/directImports.mjs"
+import { builtHash, sourcesHash } from "../../scripts/sources.mjs"
 
 const root = process.cwd()
 
@@ -21,10 +24,12 @@ const removeOld = (folder: string) => {
 }
 
 /**
- * What `npm run build` makes of `src/`, without its type check: file by file, so that modules resolve as they do for
- * users. Made once for each state of the sources.
+ * The program as users have it: `dist/` if it is what the sources say, else what `npm run build` makes of them without
+ * its type check and without the console, once for each state of the sources.
  */
 export const distribution = (): string => {
+  const built = path.join(root, "dist/main.js")
+  if (fs.existsSync(built) && builtHash(root) === sourcesHash(root)) return built
   const src = path.join(root, "src")
   const files = sources(src)
   const hash = createHash("sha256")
@@ -48,6 +53,8 @@ export const distribution = (): string => {
     fs.mkdirSync(path.dirname(file), { recursive: true })
     fs.writeFileSync(file, text.replaceAll(/((?:from |import )"|import\(")(\.[^"]*)\.ts"/g, "$1$2.js\""))
   }
+  importDirectly(root, path.join(fresh, "dist"))
+  bundleProgram(path.join(fresh, "dist"))
   fs.copyFileSync(path.join(root, "package.json"), path.join(fresh, "package.json"))
   fs.renameSync(fresh, home)
   return main

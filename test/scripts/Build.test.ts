@@ -4,7 +4,9 @@ import path from "node:path"
 import { assert, describe, it } from "vitest"
 import { fixture } from "./fixture.ts"
 
-const copies = ["scripts/build.mjs", "scripts/directImports.mjs", "scripts/gate.mjs", "scripts/sources.mjs", "scripts/tsconfig.build.json"]
+const copies = ["build.mjs", "bundle.mjs", "directImports.mjs", "gate.mjs", "sources.mjs", "tsconfig.build.json"].map(
+  (name) => `scripts/${name}`
+)
 
 /** A project with our build scripts, and a way to build it. */
 const project = (files: Readonly<Record<string, string>>) => {
@@ -15,7 +17,9 @@ const project = (files: Readonly<Record<string, string>>) => {
   })
   return {
     build: () => spawnSync(process.execPath, ["scripts/build.mjs"], { cwd: directory, encoding: "utf8" }),
-    run: (file: string) => spawnSync(path.join(directory, file), { encoding: "utf8" }).stdout,
+    run: (file: string, args: ReadonlyArray<string> = [], env: Readonly<Record<string, string>> = {}) =>
+      spawnSync(path.join(directory, file), args, { encoding: "utf8", env: { PATH: process.env["PATH"], ...env } })
+        .stdout,
     imports: (file: string) =>
       [...fs.readFileSync(path.join(directory, file), "utf8").matchAll(/ from "([^"]+)";/g)].map(([, name]) => name),
     git: (...args: ReadonlyArray<string>) => spawnSync("git", args, { cwd: directory, encoding: "utf8" }).stdout,
@@ -81,6 +85,25 @@ describe("build", () => {
     write("src/main.ts", "#!/usr/bin/env node\nconsole.log(2)\n")
     passed()
     assert.deepStrictEqual(record(), { commit, dirty: true, verified: false })
+  })
+
+  it("makes one file of the program, which runs unless modules of authors have to share Effect with it", () => {
+    const { build, run } = project({
+      "src/main.ts": fs.readFileSync("src/main.ts", "utf8"),
+      "src/program.ts": "import { Option } from \"effect\"\nimport { word } from \"./word.ts\"\n" +
+        "console.log(Option.getOrThrow(Option.some(word)))\nconsole.log(import.meta.url)\n",
+      "src/word.ts": "export const word = \"built\"\n"
+    })
+    assert.strictEqual(build().status, 0)
+    const authored = { SMITHERS_WORKFLOWS: "mine.ts" }
+    const bundled = /^built\nfile:.*\/dist\/bundle\/program\.js\n$/
+    const modules = /^built\nfile:.*\/dist\/program\.js\n$/
+    assert.match(run("dist/main.js"), bundled)
+    assert.match(run("dist/main.js", ["serve", "--json"], { SMITHERS_WORKFLOWS: "" }), bundled)
+    assert.match(run("dist/main.js", ["ps"], authored), bundled)
+    assert.match(run("dist/main.js", [], authored), modules)
+    assert.match(run("dist/main.js", ["--json"], authored), modules)
+    assert.match(run("dist/main.js", ["serve"], authored), modules)
   })
 
   it("leaves no file of an earlier build, and keeps the earlier build when the new one fails", () => {

@@ -27,12 +27,10 @@ const layerOf = (exported: typeof ModuleExports.Type): ModuleLayer | undefined =
 export const describe = (cause: unknown): string =>
   Predicate.isError(cause) ? `${cause.name}: ${cause.message}` : String(cause)
 
-/** The layer that a compiled module exports. */
-export const importLayer = Effect.fnUntraced(function*(file: string) {
-  const path = yield* Path.Path
-  const url = yield* Effect.orDie(path.toFileUrl(file))
+/** The layer that a module exports. */
+export const layerFrom = Effect.fnUntraced(function*(load: () => Promise<unknown>) {
   const exported = yield* Effect.tryPromise({
-    try: () => import(url.href) as Promise<unknown>,
+    try: load,
     catch: (cause) => ({ reason: "Import" as const, detail: describe(cause) })
   }).pipe(Effect.flatMap((module) => Effect.orDie(Schema.decodeUnknown(ModuleExports)(module))))
   const layer = layerOf(exported)
@@ -40,4 +38,11 @@ export const importLayer = Effect.fnUntraced(function*(file: string) {
     reason: "Shape" as const,
     detail: "it has no export `layer` (or default) that is a Layer, as Workflow.toLayer(…) makes one."
   }))
+})
+
+/** The layer that a compiled module exports. */
+export const importLayer = Effect.fnUntraced(function*(file: string) {
+  const path = yield* Path.Path
+  const url = yield* Effect.orDie(path.toFileUrl(file))
+  return yield* layerFrom(() => import(url.href) as Promise<unknown>)
 })

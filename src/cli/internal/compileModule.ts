@@ -1,7 +1,7 @@
 import { Path } from "@effect/platform"
 import { Effect, Either, Option, Predicate, Schema } from "effect"
 import type { Plugin } from "esbuild"
-import { packageFolders } from "./OwnCode.ts"
+import { packageFolders } from "../OwnCode.ts"
 
 const BuildFailure = Schema.Struct({
   errors: Schema.Array(Schema.Struct({

@@ -189,7 +189,7 @@ export class StepExecution<A, I, E, EI, X, R> {
     })
   }
 
-  /** Records that the step has finished with a result that was there. */
+  /** Records that the step has finished with a result that was there: nothing has started. */
   private reuse(
     attempt: number,
     value: A,
@@ -200,15 +200,13 @@ export class StepExecution<A, I, E, EI, X, R> {
     const { runs } = this.active.services
     this.miss = undefined
     return Effect.uninterruptible(withNow((now) => {
-      const { events, units } = this.opening(attempt, now)
       return Effect.as(
         this.active.commit({
           units: [
-            ...units,
+            ...this.died(attempt, now),
             runs.putNode({ ...this.node("finished", attempt, now, now), outputJson: text, cached: true })
           ],
           events: [
-            ...events,
             this.event("CacheHit", attempt, now, { key, ageMs, savedMs, producer, ...how }),
             this.event("NodeFinished", attempt, now)
           ]
@@ -326,16 +324,21 @@ export class StepExecution<A, I, E, EI, X, R> {
     return data === undefined ? event : { ...event, data }
   }
 
-  /** What tells of an attempt's start, and of the end of one that died with its process. */
+  /** What tells of an attempt's start, and of the end of one that died before it. */
   private opening(attempt: number, atMs: number): Entry {
     const events = [this.event("NodeStarted", attempt, atMs)]
     if (this.miss !== undefined) {
       const { detail, key, parts, reason, ticket } = this.miss
       events.push(this.event("CacheMiss", attempt, atMs, { key, reason, detail, parts, stored: ticket !== null }))
     }
-    if (this.stored?.state !== "in-progress" || attempt !== this.stored.attempt + 1) return { units: [], events }
+    return { units: this.died(attempt, atMs), events }
+  }
+
+  /** The end of the attempt before this one, if it died with its process. */
+  private died(attempt: number, atMs: number): Entry["units"] {
+    if (this.stored?.state !== "in-progress" || attempt !== this.stored.attempt + 1) return []
     const died = this.attemptRow("cancelled", attempt - 1, this.stored.startedAtMs ?? atMs, atMs)
-    return { units: [this.active.services.runs.putAttempt(died)], events }
+    return [this.active.services.runs.putAttempt(died)]
   }
 
   private start(attempt: number, atMs: number): Effect.Effect<Started> {

@@ -22,7 +22,7 @@ const folderOf = Effect.fnUntraced(function*(name: string) {
 /** The script that executes a workflow within a sandbox (`src/inside.ts`), as compiled. */
 export const insideScript = Effect.flatMap(
   Path.Path,
-  (path) => Effect.orDie(path.fromFileUrl(new URL("../../inside.js", import.meta.url)))
+  (path) => Effect.orDie(path.fromFileUrl(new URL("../inside.js", import.meta.url)))
 )
 
 /** What this service and the modules of these files are made of, on disk; no folder within another of them. */
