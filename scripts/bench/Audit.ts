@@ -143,7 +143,9 @@ export const audit: Measurement = {
           cpuMicrosARow: median(verifyCpu)
         }
       }),
-      figure("memory of a verify at its peak", Math.max(...peaks), "MB", { aim: atMost(Math.max(...peaks), 50, "≤ 50 MB") }),
+      figure("memory of a verify at its peak", Math.max(...peaks), "MB", {
+        aim: atMost(Math.max(...peaks), 50, "≤ 50 MB")
+      }),
       figure(`export of ${rows} audit rows`, exported, "rows/s"),
       figure("memory of an export at its peak", exportPeak, "MB", { aim: atMost(exportPeak, 50, "≤ 50 MB") }),
       figure("verify of the export, offline", offline, "rows/s"),

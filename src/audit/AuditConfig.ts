@@ -12,7 +12,11 @@ export interface Settings {
   readonly retention: Option.Option<Duration.Duration>
 }
 
-export const defaults: Settings = { checkpointRows: 10_000, checkpointInterval: Duration.minutes(10), retention: Option.none() }
+export const defaults: Settings = {
+  checkpointRows: 10_000,
+  checkpointInterval: Duration.minutes(10),
+  retention: Option.none()
+}
 
 /** How often the audit is signed; the defaults unless provided. */
 export class AuditConfig extends Context.Reference<AuditConfig>()("smithers-orchestrator/audit/AuditConfig", {

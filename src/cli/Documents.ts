@@ -100,7 +100,10 @@ export const AuditKeyDocument = RotateAuditKey.successSchema
 export const AuditPrunedDocument = PruneAudit.successSchema
 
 /** `audit acknowledge-rollback`: what was signed for. */
-export const AuditRollbackDocument = Schema.Struct({ reason: Schema.String, ...AcknowledgeRollback.successSchema.fields })
+export const AuditRollbackDocument = Schema.Struct({
+  reason: Schema.String,
+  ...AcknowledgeRollback.successSchema.fields
+})
 
 /** `token list`. */
 export const TokensDocument = Schema.Struct({ tokens: Schema.Array(TokenRow) })

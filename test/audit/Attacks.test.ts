@@ -276,7 +276,10 @@ it.scoped("a rollback that an operator acknowledges is signed, audited, counted,
         before.problem?.id,
         before.problem?.n
       ])
-      assert.strictEqual((yield* Effect.flip(acknowledge("again"))).message, "audit has not gone back to an older state")
+      assert.strictEqual(
+        (yield* Effect.flip(acknowledge("again"))).message,
+        "audit has not gone back to an older state"
+      )
     }).pipe(Effect.provide(layerAt(home)))
     // What is changed afterwards is found as ever.
     tamperWith(database, (db) => db.prepare("UPDATE _smithers_audit SET target = 'x' WHERE id = 5").run())

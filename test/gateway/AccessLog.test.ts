@@ -18,7 +18,7 @@ const reader: Principal.Principal = {
 const other: Principal.Principal = { ...reader, userId: null, tokenId: "8899aabbccddeeff" }
 
 const rowsOf = (action: string) =>
-  Effect.flatMap(Audit.Audit, (audit) => Effect.map(audit.list({ action, limit: 100 }), (rows) => rows.reverse()))
+  Effect.flatMap(Audit.Audit, (audit) => Effect.map(audit.list({ action, limit: 100 }), (rows) => [...rows].reverse()))
 
 /** Minutes pass until there are so many rows: a fiber writes them, and nobody waits for it. */
 const passUntil = (action: string, count: number): Effect.Effect<void, unknown, Audit.Audit> =>

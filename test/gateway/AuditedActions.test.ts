@@ -32,14 +32,23 @@ const actions: Readonly<Record<string, "here" | readonly [file: string, test: st
   "audit.prune": ["audit/Checkpoints", "rows are pruned under a signed seal, from which the rest is verified"],
   "audit.rotate-key": "here",
   "audit.verify": "here",
-  "backup.create": ["cli/Audit", "what happens to a service is listed, exported, verified with the public key, and tampering is named"],
+  "backup.create": [
+    "cli/Audit",
+    "what happens to a service is listed, exported, verified with the public key, and tampering is named"
+  ],
   "backup.drill": ["cli/Audit", "a drill restores the newest backup beside the running service, and is in the audit"],
   "backup.restore": ["cli/Audit", "a restored backup is a restore of the audit, too, and no problem of it"],
-  "backup.verify": ["cli/Doctor", "answers the release checklist with evidence, and turns to yes when the operator has done what it says"],
+  "backup.verify": [
+    "cli/Doctor",
+    "answers the release checklist with evidence, and turns to yes when the operator has done what it says"
+  ],
   "billing.account.delete": "here",
   "billing.account.upsert": "here",
   "cache.purge": "here",
-  "gateway.access": ["gateway/AccessLog", "what a grant called is in the audit, a row for each minute in which it called anything"],
+  "gateway.access": [
+    "gateway/AccessLog",
+    "what a grant called is in the audit, a row for each minute in which it called anything"
+  ],
   "gateway.connect": "here",
   "gateway.sign-in": "here",
   "identity_provider.delete": "here",
@@ -57,7 +66,10 @@ const actions: Readonly<Record<string, "here" | readonly [file: string, test: st
   "run.diverge": ["engine/Replay", "an input that does not fit the payload schema any more holds the run"],
   "run.launch": "here",
   "run.pause": "here",
-  "run.prune": ["engine/Retention", "runs that ended longer ago than they are kept go, in batches, each with a row in the audit"],
+  "run.prune": [
+    "engine/Retention",
+    "runs that ended longer ago than they are kept go, in batches, each with a row in the audit"
+  ],
   "run.quarantine": [
     "engine/Lifecycle",
     "a run that is taken up again and again without a finished step is quarantined, and an operator's resume releases it"
@@ -65,7 +77,10 @@ const actions: Readonly<Record<string, "here" | readonly [file: string, test: st
   "run.resume": "here",
   "run.retry": "here",
   "sandbox.apply": ["sandbox/SandboxTask", "a reviewer accepts some files and rejects others"],
-  "sandbox.lease": ["gateway/Workers", "who got which sandbox of which run is in the audit once, however often it is given"],
+  "sandbox.lease": [
+    "gateway/Workers",
+    "who got which sandbox of which run is in the audit once, however often it is given"
+  ],
   "sandbox.start": ["sandbox/SandboxTask", "a sandbox gets its input, and its outputs are the result of the step"],
   "sandbox.verify": "here",
   "secret.allow": "here",
@@ -73,7 +88,10 @@ const actions: Readonly<Record<string, "here" | readonly [file: string, test: st
   "secret.resolve": "here",
   "secret_ref.delete": "here",
   "secret_ref.upsert": "here",
-  "secrets.scan": ["cli/Doctor", "answers the release checklist with evidence, and turns to yes when the operator has done what it says"],
+  "secrets.scan": [
+    "cli/Doctor",
+    "answers the release checklist with evidence, and turns to yes when the operator has done what it says"
+  ],
   "service.start": "here",
   "service.stop": "here",
   "team.create": "here",
@@ -87,22 +105,29 @@ const actions: Readonly<Record<string, "here" | readonly [file: string, test: st
   "token.rotate": "here",
   "usage_limit.delete": "here",
   "usage_limit.upsert": "here",
-  "workflow.load": ["cli/Doctor", "answers the release checklist with evidence, and turns to yes when the operator has done what it says"]
+  "workflow.load": [
+    "cli/Doctor",
+    "answers the release checklist with evidence, and turns to yes when the operator has done what it says"
+  ]
 }
 
 const revision = "5eed"
 
-const workflowOf = <E>(name: string, body: Effect.Effect<unknown, E, never>, error: Schema.Schema<E, unknown>) =>
-  Workflow.make({ name, payload: {}, success: Schema.Unknown, error, idempotencyKey: () => "" })
-    .annotate(Runner.ModuleRevision, revision).toLayer(() => body as never)
+const definition = <const Name extends string>(name: Name) =>
+  Workflow.make({
+    name,
+    payload: {},
+    success: Schema.Void,
+    error: Approval.ApprovalDenied,
+    idempotencyKey: () => ""
+  }).annotate(Runner.ModuleRevision, revision)
 
-const Void = Schema.Never as unknown as Schema.Schema<never, unknown>
-const gated = workflowOf("gated", Approval.request({ id: "gate", title: "Go?", payload: 1 }) as never, Void)
-const stuck = workflowOf("stuck", Task.run({ id: "wait", output: Schema.Void, execute: Effect.never }) as never, Void)
-const broken = workflowOf(
-  "broken",
-  Task.run({ id: "break", output: Schema.Void, execute: Effect.dieMessage("broken") }) as never,
-  Void
+const gated = definition("gated").toLayer(() =>
+  Effect.asVoid(Approval.request({ id: "gate", title: "Go?", payload: 1 }))
+)
+const stuck = definition("stuck").toLayer(() => Task.run({ id: "wait", output: Schema.Void, execute: Effect.never }))
+const broken = definition("broken").toLayer(() =>
+  Task.run({ id: "break", output: Schema.Void, execute: Effect.dieMessage("broken") })
 )
 
 const service = gatewayOver(
@@ -138,7 +163,11 @@ const done = (method: string, params: unknown = {}) =>
   })
 
 /** Asks until it is so: what a run does in the background takes as long as it takes. */
-const until = (method: string, params: unknown, so: (payload: Wire) => boolean): Effect.Effect<unknown, unknown, never> =>
+const until = (
+  method: string,
+  params: unknown,
+  so: (payload: Wire) => boolean
+): Effect.Effect<unknown, unknown, never> =>
   Effect.flatMap(
     done(method, params) as Effect.Effect<Wire>,
     (payload) => so(payload) ? Effect.void : Effect.zipRight(Effect.yieldNow(), until(method, params, so))
@@ -146,8 +175,7 @@ const until = (method: string, params: unknown, so: (payload: Wire) => boolean):
 
 const launched = (workflow: string, runId: string) => done("launchRun", { workflow, input: {}, options: { runId } })
 const status = (runId: string, wanted: string) => until("getRun", { runId }, ({ status }) => status === wanted)
-const waits = (runId: string) =>
-  until("listApprovals", { runId }, (found) => JSON.stringify(found).includes(runId))
+const waits = (runId: string) => until("listApprovals", { runId }, (found) => JSON.stringify(found).includes(runId))
 
 const runs = Effect.gen(function*() {
   for (const [runId, approved] of [["yes", true], ["no", false]] as const) {
@@ -274,10 +302,12 @@ describe("the audit", () => {
         ? [place]
         : fs.readdirSync(place, { recursive: true, encoding: "utf8" }).map((name) => path.join(place, name))
     ).filter((file) => file.endsWith(".ts"))
-    const named = new Set(files.flatMap((file) =>
-      [...fs.readFileSync(file, "utf8").matchAll(/"(([a-z_]+)(?:\.[a-z-]+)+)"/g)]
-        .flatMap(([, action = "", noun = ""]) => nouns.has(noun) ? [action] : [])
-    ))
+    const named = new Set(
+      files.flatMap((file) =>
+        [...fs.readFileSync(file, "utf8").matchAll(/"(([a-z_]+)(?:\.[a-z-]+)+)"/g)]
+          .flatMap(([, action = "", noun = ""]) => nouns.has(noun) ? [action] : [])
+      )
+    )
     assert.deepStrictEqual([...named].filter((action) => !(action in actions)).sort(), [])
     const unproved = Object.entries(actions).filter(([, where]) =>
       where !== "here" && !hasTest(`test/${where[0]}.test.ts`, where[1])

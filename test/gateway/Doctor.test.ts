@@ -20,9 +20,25 @@ const examined = Effect.map(
   }
 )
 
-const noted = (action: string, target: string | null, more: Partial<Parameters<Audit.Audit["Type"]["record"]>[0]> = {}) =>
-  Effect.flatMap(Audit.Audit, (audit) =>
-    audit.record({ actor: systemActor, action, target, runId: null, outcome: "ok", reason: null, detail: {}, ...more }))
+const noted = (
+  action: string,
+  target: string | null,
+  more: Partial<Parameters<Audit.Audit["Type"]["record"]>[0]> = {}
+) =>
+  Effect.flatMap(
+    Audit.Audit,
+    (audit) =>
+      audit.record({
+        actor: systemActor,
+        action,
+        target,
+        runId: null,
+        outcome: "ok",
+        reason: null,
+        detail: {},
+        ...more
+      })
+  )
 
 const path = (workflow: string, nodeId: string, owner: string | null, fallbackOwner: string | null) => ({
   workflow,

@@ -48,7 +48,15 @@ describe("build", () => {
     })
     assert.strictEqual(build().status, 0)
     assert.strictEqual(run("dist/main.js"), "built\n")
-    assert.deepStrictEqual(list("dist"), [".built-from", "build.json", "console", "main.d.ts", "main.js", "word.d.ts", "word.js"])
+    assert.deepStrictEqual(list("dist"), [
+      ".built-from",
+      "build.json",
+      "console",
+      "main.d.ts",
+      "main.js",
+      "word.d.ts",
+      "word.js"
+    ])
     assert.include(list("dist/console"), "index.html")
   })
 

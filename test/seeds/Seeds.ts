@@ -56,7 +56,10 @@ const production: Seed = {
       lines: [
         promise(
           "Smithers can run long-lived agent workflows",
-          ["engine/Crash", "Guarantee 1: no kill -9 repeats an acknowledged task, loses an event, or keeps the run from its end"],
+          [
+            "engine/Crash",
+            "Guarantee 1: no kill -9 repeats an acknowledged task, loses an event, or keeps the run from its end"
+          ],
           ["workflow/Approval", "a run that waits for a person is a row: no fiber, no memory"]
         ),
         others(
@@ -91,7 +94,10 @@ const production: Seed = {
         promise("one SQLite database file per deployment", [
           "persistence/Guards",
           "everything is stored in the home and for its owner only"
-        ], ["persistence/Guards", "a second service on the same home is refused, naming the process that has it, and may start when it is free"]),
+        ], [
+          "persistence/Guards",
+          "a second service on the same home is refused, naming the process that has it, and may start when it is free"
+        ]),
         promise("place it on durable storage", [
           "persistence/NetworkFileSystem",
           "a home on a network file system is refused before anything is written to it"
@@ -107,7 +113,10 @@ const production: Seed = {
         promise("Keep PRAGMA foreign_keys = ON; Smithers enables it during schema setup", [
           "persistence/Guards",
           "a pragma that does not take refuses the start"
-        ], ["gateway/Doctor", "names what is wrong with the database, the modules, the sandboxes and the approvals of a service"]),
+        ], [
+          "gateway/Doctor",
+          "names what is wrong with the database, the modules, the sandboxes and the approvals of a service"
+        ]),
         promise("uses referential checks for core run artifacts", [
           "journal/Journal",
           "an event of a run that does not exist is refused"
@@ -119,7 +128,10 @@ const production: Seed = {
         promise("clients should resume from the last seen seq", [
           "gateway/RunStream",
           "a stream that loses its connection goes on after the last event it handed out"
-        ], ["journal/Journal", "Guarantee 3: numbers go on after a restart, and a reader that comes back with its last seq misses nothing"]),
+        ], [
+          "journal/Journal",
+          "Guarantee 3: numbers go on after a restart, and a reader that comes back with its last seq misses nothing"
+        ]),
         promise("Delete whole runs through supported administrative paths", [
           "engine/Lifecycle",
           "deleting a run leaves no row of it in any table, and an audit row that says who did it"
@@ -145,8 +157,14 @@ const production: Seed = {
           "access/Access",
           "a token works until the millisecond before it expires, and not from then on"
         ]),
-        promise("Run dashboard: run:read, approval:read", ["gateway/Scopes", "run:read reaches exactly what it implies"]),
-        promise("Launch automation: run:read, run:write", ["gateway/Scopes", "run:write reaches exactly what it implies"]),
+        promise("Run dashboard: run:read, approval:read", [
+          "gateway/Scopes",
+          "run:read reaches exactly what it implies"
+        ]),
+        promise("Launch automation: run:read, run:write", [
+          "gateway/Scopes",
+          "run:write reaches exactly what it implies"
+        ]),
         promise("Approval inbox: run:read, approval:read, approval:submit", [
           "gateway/Scopes",
           "approval:submit reaches exactly what it implies"
@@ -187,7 +205,10 @@ const production: Seed = {
         promise("patch and artifact paths are checked against path traversal", [
           "sandbox/bundle/Hostile",
           "the corpus has more than 200 hostile bundles"
-        ], ["sandbox/bundle/Race", "in 9,000 validations of a bundle that changes under them nothing from outside is ever read"]),
+        ], [
+          "sandbox/bundle/Race",
+          "in 9,000 validations of a bundle that changes under them nothing from outside is ever read"
+        ]),
         promise("produced diffs require review unless autoAcceptDiffs is enabled", [
           "sandbox/SandboxTask",
           "changes wait for a review, are not there before it, and are there after it"
@@ -195,7 +216,10 @@ const production: Seed = {
         promise("sandbox records and events are persisted for audit", [
           "gateway/Sandboxes",
           "sandboxes.list shows status, policy and proof of each attempt"
-        ], ["gateway/Sandboxes", "events of sandboxes are listed and streamed under their own names, and broadcast to nobody"]),
+        ], [
+          "gateway/Sandboxes",
+          "events of sandboxes are listed and streamed under their own names, and broadcast to nobody"
+        ]),
         promise("allowNetwork, container images, environment variables, ports, volumes, and CPU or memory limits", [
           "sandbox/SandboxTask",
           "a control that the runtime cannot enforce fails the step before anything runs"
@@ -204,10 +228,13 @@ const production: Seed = {
           "sandbox/runtime/Probe",
           "finds every control of bubblewrap enforced"
         ], ["sandbox/runtime/Probe", "a runtime that pretends is found out before anything runs"]),
-        promise("run sandbox workers in a separate account, namespace, or machine with no ambient production credentials", [
-          "cli/Worker",
-          "runs under another account, which has no file of the service open to it"
-        ])
+        promise(
+          "run sandbox workers in a separate account, namespace, or machine with no ambient production credentials",
+          [
+            "cli/Worker",
+            "runs under another account, which has no file of the service open to it"
+          ]
+        )
       ]
     },
     {
@@ -236,7 +263,10 @@ const production: Seed = {
         promise("Split launch permissions from approval permissions", [
           "gateway/EndToEnd",
           "a reader sees approvals only with their scope, and decides only with theirs"
-        ], ["cli/Doctor", "answers the release checklist with evidence, and turns to yes when the operator has done what it says"])
+        ], [
+          "cli/Doctor",
+          "answers the release checklist with evidence, and turns to yes when the operator has done what it says"
+        ])
       ]
     },
     {
@@ -278,12 +308,18 @@ const production: Seed = {
         promise("Gateway access logs", [
           "gateway/AccessLog",
           "what a grant called is in the audit, a row for each minute in which it called anything"
-        ], ["gateway/AuditedActions", "every audited action of the list is there after a day of operation, with its fields"]),
+        ], [
+          "gateway/AuditedActions",
+          "every audited action of the list is there after a day of operation, with its fields"
+        ]),
         promise("Smithers run events", [
           "gateway/Methods",
           "listEvents pages the journal in the stored vocabulary, from seq 1"
         ]),
-        later("_smithers_time_travel_audit rows", "There is no time travel yet: rewind, fork and replay come with an issue of their own."),
+        later(
+          "_smithers_time_travel_audit rows",
+          "There is no time travel yet: rewind, fork and replay come with an issue of their own."
+        ),
         promise("sandbox bundle metadata and review decisions", [
           "sandbox/SandboxTask",
           "a reviewer accepts some files and rejects others"
@@ -320,7 +356,10 @@ const production: Seed = {
         promise("Sandbox runtime enforcement has been tested against the intended threat model", [
           "gateway/Doctor",
           "names what is wrong with the database, the modules, the sandboxes and the approvals of a service"
-        ], ["cli/Sandboxes", "sandbox verify prints every control with what was seen, and fails when one that is asked for does not hold"]),
+        ], [
+          "cli/Sandboxes",
+          "sandbox verify prints every control with what was seen, and fails when one that is asked for does not hold"
+        ]),
         promise("Approval paths have a named owner and a fallback owner", [
           "gateway/Doctor",
           "names what is wrong with the database, the modules, the sandboxes and the approvals of a service"
@@ -328,7 +367,10 @@ const production: Seed = {
         promise("Logs are retained long enough to investigate delayed workflow failures", [
           "gateway/Doctor",
           "asks for a retention that outlasts the oldest run that has not ended"
-        ], ["engine/Retention", "runs that ended longer ago than they are kept go, in batches, each with a row in the audit"])
+        ], [
+          "engine/Retention",
+          "runs that ended longer ago than they are kept go, in batches, each with a row in the audit"
+        ])
       ]
     }
   ]
@@ -349,10 +391,13 @@ const controlPlane: Seed = {
           "control-plane/Records",
           "every list goes page by page without gap or overlap"
         ]),
-        promise("leaving payment collection, identity-provider handshakes, and secret-value reads to the hosted service", [
-          "control-plane/Records",
-          "billing accounts, identity providers and secret references are written, written anew, read and deleted"
-        ])
+        promise(
+          "leaving payment collection, identity-provider handshakes, and secret-value reads to the hosted service",
+          [
+            "control-plane/Records",
+            "billing accounts, identity providers and secret references are written, written anew, read and deleted"
+          ]
+        )
       ]
     },
     {
@@ -366,8 +411,14 @@ const controlPlane: Seed = {
           "Or from the scoped package: @smithers-orchestrator/control-plane",
           "One package is published, with a subpath for each subsystem; a scoped one would only hand it on."
         ),
-        promise("organizations", ["control-plane/Records", "an organization is made, read, listed, changed in part and deleted"]),
-        promise("teams and team membership", ["control-plane/Records", "teams have members with roles, and projects grant roles to teams"]),
+        promise("organizations", [
+          "control-plane/Records",
+          "an organization is made, read, listed, changed in part and deleted"
+        ]),
+        promise("teams and team membership", [
+          "control-plane/Records",
+          "teams have members with roles, and projects grant roles to teams"
+        ]),
         promise("projects and project team grants", [
           "control-plane/Records",
           "teams have members with roles, and projects grant roles to teams"
@@ -383,7 +434,10 @@ const controlPlane: Seed = {
         promise("usage events, summaries, and quota checks", [
           "control-plane/Usage",
           "what a check and a summary say is the plain SUM over the events, for every period, zone and moment"
-        ], ["control-plane/RunBudget", "two hundred concurrent runs execute no more than the limit allows, and the rest when it is raised"]),
+        ], [
+          "control-plane/RunBudget",
+          "two hundred concurrent runs execute no more than the limit allows, and the rest when it is raised"
+        ]),
         promise("secret manager references, not secret values", [
           "control-plane/Records",
           "billing accounts, identity providers and secret references are written, written anew, read and deleted"
@@ -403,14 +457,20 @@ const controlPlane: Seed = {
         promise("Deleting an org cascades", [
           "control-plane/Seed",
           "deleting an organization takes along its projects, providers, usage, limits, references and audit"
-        ], ["control-plane/Records", "a deleted organization takes its rows and no others; what went is counted and kept in the service's audit"])
+        ], [
+          "control-plane/Records",
+          "a deleted organization takes its rows and no others; what went is counted and kept in the service's audit"
+        ])
       ]
     },
     {
       heading: "Hosted Boundary",
       lines: [
         others("SSO/SAML or OIDC authentication", "The hosted service; ours is the port that it fills."),
-        others("billing provider checkout and invoices", "The hosted service, from the billing records and usage events."),
+        others(
+          "billing provider checkout and invoices",
+          "The hosted service, from the billing records and usage events."
+        ),
         others("cloud object storage for large artifacts", "The hosted service; ours is the port that it fills."),
         promise("managed secret provider reads at worker runtime", [
           "secrets/Secrets",
@@ -419,8 +479,14 @@ const controlPlane: Seed = {
         promise("audit export delivery and retention policy", [
           "audit/Checkpoints",
           "rows are pruned under a signed seal, from which the rest is verified"
-        ], ["audit/Retention", "rows older than the audit is kept are sealed and removed, day after day, and the rest verifies"]),
-        others("SLAs, support, compliance controls, and incident response", "The hosted service; an incident is reviewed from the audit's exports."),
+        ], [
+          "audit/Retention",
+          "rows older than the audit is kept are sealed and removed, day after day, and the rest verifies"
+        ]),
+        others(
+          "SLAs, support, compliance controls, and incident response",
+          "The hosted service; an incident is reviewed from the audit's exports."
+        ),
         promise("The open-source package owns the durable data contract", [
           "control-plane/Store",
           "a service and a script share one file: each sees what the other wrote, limits and audit among it"
@@ -450,7 +516,10 @@ const controlPlane: Seed = {
           "console/Console",
           "lists the workflows with what they say of themselves"
         ], ["console/Console", "decides on the approvals page, and tells when an approval no longer waits"]),
-        later("pass ui: { entry, path, title, props } and build a custom Gateway UI", "Custom consoles come with an issue of their own.")
+        later(
+          "pass ui: { entry, path, title, props } and build a custom Gateway UI",
+          "Custom consoles come with an issue of their own."
+        )
       ]
     }
   ]

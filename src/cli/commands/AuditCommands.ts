@@ -287,9 +287,12 @@ const acknowledgeCommand = Command.make("acknowledge-rollback", {
     const output = yield* Output
     yield* confirm("Sign that the audit goes on from an older state? What was lost stays lost.", yes)
     const { acknowledged } = yield* client["audit.acknowledgeRollback"]({ reason })
-    yield* output.print(AuditRollbackDocument, { reason, acknowledged }, () => `Signed. Until now: ${acknowledged.detail}`)
+    yield* output.print(AuditRollbackDocument, { reason, acknowledged }, () =>
+      `Signed. Until now: ${acknowledged.detail}`)
   })).pipe(
-    Command.withDescription("Sign that the database is an older one, and why: after a power cut without full durability."),
+    Command.withDescription(
+      "Sign that the database is an older one, and why: after a power cut without full durability."
+    ),
     provideConnection
   )
 

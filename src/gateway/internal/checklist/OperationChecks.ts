@@ -88,7 +88,14 @@ export const make = Effect.gen(function*() {
     }
     const workflows = new Set(alone.map(({ workflow }) => workflow))
     return alone.length === 0
-      ? finding("approvals", why, "ok", `Each of ${asked.length} approval paths has an owner and a fallback.`, fix, evidence)
+      ? finding(
+        "approvals",
+        why,
+        "ok",
+        `Each of ${asked.length} approval paths has an owner and a fallback.`,
+        fix,
+        evidence
+      )
       : finding(
         "approvals",
         why,
@@ -119,16 +126,28 @@ export const make = Effect.gen(function*() {
     const why = "A workflow that fails late is investigated by what was kept."
     const of = (check: string, what: string, setting: string, kept: Option.Option<Duration.Duration>): Finding => {
       const fix = `Set ${setting} to at least ${days(neededMs)}, or unset it.`
-      const evidence = { neededMs, oldestRun: oldest ?? null, keptMs: Option.getOrNull(Option.map(kept, Duration.toMillis)) }
+      const evidence = {
+        neededMs,
+        oldestRun: oldest ?? null,
+        keptMs: Option.getOrNull(Option.map(kept, Duration.toMillis))
+      }
       if (Option.isNone(kept)) return finding(check, why, "ok", `${what} are kept for ever.`, fix, evidence)
       const keptMs = Duration.toMillis(kept.value)
-      return finding(check, why, keptMs >= neededMs ? "ok" : "failed", `${what} are kept ${days(keptMs)}.`, fix, evidence)
+      return finding(
+        check,
+        why,
+        keptMs >= neededMs ? "ok" : "failed",
+        `${what} are kept ${days(keptMs)}.`,
+        fix,
+        evidence
+      )
     }
     return [
       of("retention.audit", "Audit rows", "SMITHERS_AUDIT_RETENTION", auditConfig.retention),
       Option.match(engineConfig, {
         onNone: () => finding("retention.runs", why, "unknown", "The setting is not known here.", ""),
-        onSome: ({ runRetention }) => of("retention.runs", "Runs and their events", "SMITHERS_RUN_RETENTION", runRetention)
+        onSome: ({ runRetention }) =>
+          of("retention.runs", "Runs and their events", "SMITHERS_RUN_RETENTION", runRetention)
       })
     ]
   })

@@ -22,11 +22,25 @@ export const make = Effect.gen(function*() {
     }
     const evidence = { ...record }
     if (record.dirty) {
-      return finding("build", why, "warning", `Built from ${record.commit} and changes that nobody committed.`, fix, evidence)
+      return finding(
+        "build",
+        why,
+        "warning",
+        `Built from ${record.commit} and changes that nobody committed.`,
+        fix,
+        evidence
+      )
     }
     return record.verified
       ? finding("build", why, "ok", `Built from ${record.commit}, on which verify passed.`, fix, evidence)
-      : finding("build", why, "unknown", `Built from ${record.commit}; that verify passed is not recorded.`, fix, evidence)
+      : finding(
+        "build",
+        why,
+        "unknown",
+        `Built from ${record.commit}; that verify passed is not recorded.`,
+        fix,
+        evidence
+      )
   })
 
   const modules = Effect.sync(() => {
