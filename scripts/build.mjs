@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url"
 import { build as bundle } from "vite"
 import { bundleProgram } from "./bundle.mjs"
 import { importDirectly } from "./directImports.mjs"
+import { writeBuildRecord } from "./gate.mjs"
 import { sourcesHash, writeBuiltHash } from "./sources.mjs"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
@@ -41,6 +42,7 @@ try {
     if (existsSync(join(root, "src/console/index.html"))) await buildConsole()
     const main = join(fresh, "main.js")
     if (existsSync(main)) chmodSync(main, 0o755)
+    writeBuildRecord(root, fresh)
     if (existsSync(dist)) renameSync(dist, replaced)
     renameSync(fresh, dist)
     writeBuiltHash(root, hash)

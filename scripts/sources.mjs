@@ -10,7 +10,8 @@ const inputs = [
   "scripts/tsconfig.build.json",
   "scripts/build.mjs",
   "scripts/bundle.mjs",
-  "scripts/directImports.mjs"
+  "scripts/directImports.mjs",
+  "scripts/gate.mjs"
 ]
 
 /** @param {string} root */

@@ -1,8 +1,17 @@
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import { ConfigError, Effect, Layer, Option } from "effect"
 import { Access, AccessConfig } from "./access/index.ts"
-import { Audit, AuditConfig, AuditSink, AuditTrail, Checkpoints, Deployment } from "./audit/index.ts"
+import {
+  Audit,
+  AuditConfig,
+  AuditSink,
+  AuditTrail,
+  Checkpoints,
+  Deployment,
+  Retention as AuditRetention
+} from "./audit/index.ts"
 import { Cache, CacheConfig } from "./cache/index.ts"
+import * as Build from "./cli/Build.ts"
 import { Home, ServiceInfo } from "./cli/index.ts"
 import * as SecretAudit from "./cli/SecretAudit.ts"
 import * as StartAudit from "./cli/StartAudit.ts"
@@ -12,9 +21,18 @@ import * as WorkerLink from "./cli/WorkerLink.ts"
 import * as WorkflowModules from "./cli/WorkflowModules.ts"
 import * as WorkflowsConfig from "./cli/WorkflowsConfig.ts"
 import { ControlPlane } from "./control-plane/index.ts"
-import { ApprovalStore, Engine, EngineConfig, Runner, Supervisor, TaskCache, TimerStore } from "./engine/index.ts"
+import {
+  ApprovalStore,
+  Engine,
+  EngineConfig,
+  Retention as RunRetention,
+  Runner,
+  Supervisor,
+  TaskCache,
+  TimerStore
+} from "./engine/index.ts"
 import type { GatewayClient } from "./gateway/client.ts"
-import { Gateway, GatewayConfig } from "./gateway/index.ts"
+import { Deployed, Gateway, GatewayConfig } from "./gateway/index.ts"
 import { Journal, RunStore } from "./journal/index.ts"
 import { Persistence, PersistenceConfig } from "./persistence/index.ts"
 import {
@@ -66,7 +84,7 @@ export const checkSettings = Effect.validateAll(
 const Settings = Layer.unwrapEffect(Effect.as(checkSettings, Layer.mergeAll(...settings)))
 
 /** Signed from its beginning; nothing of it leaves the home unless somebody supplies a sink. */
-const AuditLive = StartAudit.layer.pipe(
+const AuditLive = Layer.merge(StartAudit.layer, AuditRetention.layer).pipe(
   Layer.provideMerge(AuditTrail.layer),
   Layer.provideMerge(Checkpoints.layer),
   Layer.provide(AuditSink.layerNone),
@@ -109,7 +127,15 @@ const EngineLive = Layer.merge(Engine.layer, TaskCache.layer).pipe(
 )
 
 /** Takes up unfinished runs and listens when, and only when, the workflows are there. */
-const Doors = Layer.merge(Supervisor.layer, Gateway.layer)
+const Doors = Layer.mergeAll(Supervisor.layer, RunRetention.layer, Gateway.layer).pipe(
+  Layer.provide(Layer.effect(
+    Deployed,
+    Effect.gen(function*() {
+      const { failed } = yield* WorkflowModules.WorkflowModules
+      return { build: yield* Build.buildRecord, modulesFailed: failed }
+    })
+  ))
+)
 
 const Info = Layer.scoped(
   ServiceInfo,

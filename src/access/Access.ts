@@ -26,6 +26,9 @@ export interface Issued {
   readonly grant: TokenGrant
 }
 
+/** The request in which somebody is let do something or not, as the audit names it. */
+type Origin = Pick<Actor, "requestId" | "traceId">
+
 /**
  * Who may do what: token grants, and the check of a scope.
  *
@@ -52,12 +55,18 @@ export class Access extends Context.Tag("smithers-orchestrator/access/Access")<A
   readonly authorize: <S extends CatalogScope>(
     principal: Principal,
     scope: S,
-    method?: string
+    method?: string,
+    origin?: Origin
   ) => Effect.Effect<Permit<S>, Forbidden>
   /** The same without a permit, for what is shown or not. */
   readonly permits: (principal: Principal, scope: CatalogScope, method?: string) => boolean
   /** Puts into the audit that the principal was not let do something; of many of a kind a few a minute. */
-  readonly noteRefused: (principal: Principal, operation: string, requiredScope: string) => Effect.Effect<void>
+  readonly noteRefused: (
+    principal: Principal,
+    operation: string,
+    requiredScope: string,
+    origin?: Origin
+  ) => Effect.Effect<void>
   /** Ends a grant now. A grant that has been revoked already stays as it is. */
   readonly revoke: (tokenId: string, actor: Actor) => Effect.Effect<TokenGrant, TokenNotFound | PersistenceError>
   /**
@@ -177,8 +186,13 @@ const make = Effect.gen(function*() {
     return Effect.zipRight(Effect.zipRight(Metric.increment(refusedAs[reason]), noted), error)
   }
 
-  const noteRefused = (principal: Principal, operation: string, requiredScope: string) =>
-    noteRefusal("access.refuse", requiredScope, toActor(principal), `${operation} needs ${requiredScope}`)
+  const noteRefused = (principal: Principal, operation: string, requiredScope: string, origin?: Origin) =>
+    noteRefusal(
+      "access.refuse",
+      requiredScope,
+      { ...toActor(principal), ...origin },
+      `${operation} needs ${requiredScope}`
+    )
 
   return Access.of({
     issue: Effect.fn("Access.issue")(function*({ actor, label, role, scopes, ttlMs, userId }) {
@@ -218,11 +232,11 @@ const make = Effect.gen(function*() {
         return Effect.succeed(held.principal)
       }),
 
-    authorize: (principal, scope, method) =>
+    authorize: (principal, scope, method, origin) =>
       allows(principal.scopes, scope, method, methods)
         ? Effect.succeed(new Permit(principal, scope))
         : Effect.zipRight(
-          noteRefused(principal, method ?? scope, scope),
+          noteRefused(principal, method ?? scope, scope, origin),
           new Forbidden({ requiredScope: scope, method: method ?? null })
         ),
 

@@ -1,15 +1,16 @@
 import type { FileSystem, Path } from "@effect/platform"
 import { Clock, Context, DateTime, Duration, Effect, Layer, Option, Schema } from "effect"
-import { type Actor, systemActor } from "../model/index.ts"
+import { type Actor, type AuditProblem, systemActor } from "../model/index.ts"
 import { Persistence, PersistenceError, Write } from "../persistence/index.ts"
 import { Audit } from "./Audit.ts"
-import { AuditConfig } from "./AuditConfig.ts"
+import { AuditConfig, youngestPruned } from "./AuditConfig.ts"
 import type { AuditEntry } from "./AuditEntry.ts"
 import { type AuditUnavailable, InvalidAuditRequest } from "./AuditError.ts"
 import { AuditSink } from "./AuditSink.ts"
 import { headText } from "./internal/Chain.ts"
 import { openFolder } from "./internal/HomeFolder.ts"
 import { publicPem, sign, type SigningKey, statementHash } from "./internal/Signature.ts"
+import { StatementCheck } from "./internal/StatementCheck.ts"
 import * as Spool from "./Spool.ts"
 import { SignedStatement, Statement } from "./Statement.ts"
 
@@ -19,9 +20,6 @@ export interface Pruned {
   /** Rows up to this id are gone; 0: there was nothing to prune. */
   readonly throughId: number
 }
-
-/** No audit is pruned that is younger than this. */
-export const youngestPruned = Duration.days(30)
 
 /**
  * The service's signature under its audit, so that rows which somebody with access to the database changed, cut off or
@@ -46,6 +44,17 @@ export class Checkpoints extends Context.Tag("smithers-orchestrator/audit/Checkp
     olderThan: Duration.Duration,
     actor: Actor
   ) => Effect.Effect<Pruned, AuditUnavailable | InvalidAuditRequest | PersistenceError>
+  /**
+   * Signs that the log goes on from an older state for the reason given (1 to 1,000 characters), so that `verify` counts a
+   * restore instead of naming `OlderDatabase`: for a power cut with `synchronous=normal`, or a copy that was put back
+   * without `backup restore`. Audited in the same commit; what was lost stays lost. Refused when nothing went back.
+   */
+  readonly acknowledgeRollback: (
+    reason: string,
+    actor: Actor
+  ) => Effect.Effect<AuditProblem, AuditUnavailable | InvalidAuditRequest | PersistenceError>
+  /** Takes up what other processes left (`Spool`), and signs nothing. */
+  readonly collect: Effect.Effect<void, AuditUnavailable | PersistenceError>
   /** The key that signs now, for whoever verifies: SPKI in PEM. */
   readonly publicKey: Effect.Effect<string>
   /** Nothing is signed or pruned meanwhile: what the database says and what lies beside it belong together. */
@@ -53,6 +62,8 @@ export class Checkpoints extends Context.Tag("smithers-orchestrator/audit/Checkp
   /** The statements of the file beside the database, in its order; none when there is no file. */
   readonly beside: Effect.Effect<Option.Option<ReadonlyArray<SignedStatement>>, AuditUnavailable>
 }>() {}
+
+const longestReason = 1_000
 
 /** Rows that one commit prunes. */
 const pruneRows = 1_000
@@ -327,7 +338,49 @@ const make = Effect.gen(function*() {
     turn.withPermits(1)
   )
 
+  /** Where the log went back to an older state that nothing signed explains. */
+  const rollback = Effect.gen(function*() {
+    const check = new StatementCheck(audit.logId)
+    let n = 0
+    for (;;) {
+      const page = yield* stored(afterText, [n])
+      if (page.length === 0) return check.rollback
+      for (const signed of page) check.add(signed)
+      n = page.at(-1)!.n
+    }
+  })
+
+  const acknowledgeRollback = Effect.fn("Checkpoints.acknowledgeRollback")(
+    function*(reason: string, actor: Actor) {
+      if (reason === "" || reason.length > longestReason) {
+        return yield* new InvalidAuditRequest({ field: "reason", bound: `must have 1 to ${longestReason} characters` })
+      }
+      const found = yield* rollback
+      if (found === null) {
+        return yield* new InvalidAuditRequest({ field: "audit", bound: "has not gone back to an older state" })
+      }
+      yield* state({ kind: "restore", reason }, [
+        audit.append({
+          atMs: yield* Clock.currentTimeMillis,
+          actor,
+          action: "audit.acknowledge-rollback",
+          target: persistence.file,
+          runId: null,
+          outcome: "ok",
+          reason,
+          detail: { id: found.id, n: found.n }
+        })
+      ])
+      yield* publish
+      return found
+    },
+    Effect.uninterruptible,
+    turn.withPermits(1)
+  )
+
   return Checkpoints.of({
+    acknowledgeRollback,
+    collect: turn.withPermits(1)(takeSpool),
     take: take.pipe(Effect.withSpan("Checkpoints.take")),
     rotateKey,
     prune,

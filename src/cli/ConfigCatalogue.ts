@@ -60,6 +60,11 @@ export const catalogue: ReadonlyArray<Setting> = [
     "10 minutes",
     "The longest time between two signed checkpoints of the audit, 1 second to 1 day."
   ),
+  setting(
+    "SMITHERS_AUDIT_RETENTION",
+    null,
+    "How long the audit is kept, at least 30 days: older rows are sealed and removed once a day; unset: for ever."
+  ),
   setting("SMITHERS_TOKEN_MAX_TTL", "30 days", "The longest lifetime that a token may be issued for."),
   setting(
     "SMITHERS_SECRETS_TTL",
@@ -82,6 +87,11 @@ export const catalogue: ReadonlyArray<Setting> = [
   setting("SMITHERS_INSECURE_BIND", "false", "Listen on a host that is not loopback without TLS."),
   setting("SMITHERS_CANCEL_GRACE", "10 seconds", "How long the tasks of a cancelled run may take to stop."),
   setting("SMITHERS_MAX_RESUMES", "10", "Resumes in a row without progress before a run is quarantined."),
+  setting(
+    "SMITHERS_RUN_RETENTION",
+    null,
+    "How long a run is kept after its end, at least 1 day: it is removed once a day with its events; unset: for ever."
+  ),
   setting("SMITHERS_CACHE_MAX_ENTRIES", "100000", "Cached results; beyond them the least recently used go."),
   setting("SMITHERS_CACHE_MAX_BYTES", "1073741824", "Bytes of cached results; beyond them the least recently used go."),
   setting("SMITHERS_CACHE_MAX_ENTRY_BYTES", "16777216", "Bytes of one cached result; a larger one is not cached."),

@@ -1,6 +1,7 @@
 /** What the commands write with `--json`: a program that reads them decodes with these. */
 import { Schema } from "effect"
 import {
+  AcknowledgeRollback,
   ApprovalRow,
   CacheEntryRow,
   DeleteOrg,
@@ -97,6 +98,12 @@ export const AuditKeyDocument = RotateAuditKey.successSchema
 
 /** `audit prune`. */
 export const AuditPrunedDocument = PruneAudit.successSchema
+
+/** `audit acknowledge-rollback`: what was signed for. */
+export const AuditRollbackDocument = Schema.Struct({
+  reason: Schema.String,
+  ...AcknowledgeRollback.successSchema.fields
+})
 
 /** `token list`. */
 export const TokensDocument = Schema.Struct({ tokens: Schema.Array(TokenRow) })

@@ -1,10 +1,12 @@
 import { FileSystem, Path } from "@effect/platform"
 import type { PlatformError } from "@effect/platform/Error"
-import { Effect, Layer, Stream } from "effect"
+import { Clock, Effect, Layer, Stream } from "effect"
+import { Spool } from "../audit/index.ts"
 import { type PersistenceError, Texts } from "../persistence/index.ts"
 import { SecretGuard, SecretProviders, SecretRef, Secrets, SecretScan } from "../secrets/index.ts"
 import { CommandFailed } from "./CommandFailed.ts"
 import type { SecretsDocument } from "./Documents.ts"
+import { localOperator } from "./LocalOperator.ts"
 
 type Finding = typeof SecretsDocument.Type["findings"][number]
 
@@ -84,6 +86,20 @@ export const examine = Effect.fn("SecretDoctor.examine")(function*(home: string,
   const document: typeof SecretsDocument.Type = { home: root, scanned, count, findings }
   return document
 }, Effect.scoped)
+
+/** Leaves for the service's audit that somebody looked for secrets, and how many there are. */
+export const noteScan = (home: string, { count, scanned }: typeof SecretsDocument.Type) =>
+  Effect.flatMap(Clock.currentTimeMillis, (atMs) =>
+    Spool.leave(home, {
+      atMs,
+      actor: localOperator,
+      action: "secrets.scan",
+      target: null,
+      runId: null,
+      outcome: count === 0 ? "ok" : "failed",
+      reason: count === 0 ? null : `${count} found`,
+      detail: { count, ...scanned }
+    }))
 
 const noHome = (home: string) =>
   new CommandFailed({

@@ -5,11 +5,15 @@ import { systemActor } from "../model/index.ts"
 import { readSettings } from "./Settings.ts"
 import { version } from "./Version.ts"
 
-/** SHA-256 over every setting that was given, as `KEY=value` lines; of secrets whether they are set. */
-const configHash = Effect.map(readSettings, (settings) =>
-  createHash("sha256")
-    .update(settings.filter(({ source }) => source === "env").map(({ key, value }) => `${key}=${value}\n`).join(""))
-    .digest("hex"))
+/** Every setting that was given, as `KEY=value`; of secrets that they are set. */
+const givenSettings = Effect.map(
+  readSettings,
+  (settings) => settings.filter(({ source }) => source === "env").map(({ key, value }) => `${key}=${value}`)
+)
+
+/** SHA-256 over the settings, a line each. */
+const hashOf = (settings: ReadonlyArray<string>): string =>
+  createHash("sha256").update(settings.map((setting) => `${setting}\n`).join("")).digest("hex")
 
 /** Puts into the audit that the service has started, with which version and settings, and that it stops. */
 export const layer = Layer.scopedDiscard(Effect.gen(function*() {
@@ -22,11 +26,11 @@ export const layer = Layer.scopedDiscard(Effect.gen(function*() {
     outcome: "ok" as const,
     reason: null
   }
-  const config = yield* configHash
+  const settings = yield* givenSettings
   yield* audit.record({
     ...operation,
     action: "service.start",
-    detail: { version, node: process.version, config }
+    detail: { version, node: process.version, config: hashOf(settings), settings }
   })
   yield* Effect.addFinalizer(() =>
     Effect.flatMap(Clock.currentTimeMillis, (nowMs) =>

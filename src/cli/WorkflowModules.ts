@@ -2,7 +2,9 @@ import { FileSystem, Path } from "@effect/platform"
 import { WorkflowEngine } from "@effect/workflow"
 import { Cause, Context, Effect, Exit, Layer, Option, Schema, Scope } from "effect"
 import { createHash } from "node:crypto"
+import { Audit } from "../audit/index.ts"
 import { Runner } from "../engine/index.ts"
+import { systemActor } from "../model/index.ts"
 import { Persistence } from "../persistence/index.ts"
 import { Sandbox } from "../sandbox/index.ts"
 import { compileModule } from "./internal/compileModule.ts"
@@ -145,6 +147,20 @@ const make = Effect.fnUntraced(function*(shipped: Shipped) {
   const loaded = outcomes.flatMap((outcome) => outcome._tag === "Right" ? [outcome.right] : [])
   const failed = outcomes.flatMap((outcome) => outcome._tag === "Left" ? [outcome.left] : [])
   yield* Effect.forEach(failed, (failure) => Effect.logError(failure.message), { discard: true })
+  const audit = yield* Audit.Audit
+  const about = { actor: systemActor, action: "workflow.load", runId: null, detail: {} }
+  yield* Effect.forEach(outcomes, (outcome) =>
+    audit.record(
+      outcome._tag === "Right"
+        ? {
+          ...about,
+          target: outcome.right.file,
+          outcome: "ok",
+          reason: null,
+          moduleRevision: outcome.right.revision
+        }
+        : { ...about, target: outcome.left.file, outcome: "failed", reason: outcome.left.message }
+    ), { discard: true, concurrency: "unbounded" })
   return WorkflowModules.of({ loaded, failed })
 })
 

@@ -21,6 +21,16 @@ export interface NewApproval {
   readonly requestedAtMs: number
 }
 
+/** A place in a workflow that asks for approval, and who answers for it. */
+export const ApprovalPath = Schema.Struct({
+  workflow: Schema.String,
+  nodeId: Schema.String,
+  owner: Schema.NullOr(Schema.String),
+  fallbackOwner: Schema.NullOr(Schema.String),
+  requestedAtMs: Schema.Int
+})
+export type ApprovalPath = typeof ApprovalPath.Type
+
 /** Rows of approvals; every change is a unit. */
 export class ApprovalStore extends Context.Tag("smithers-orchestrator/engine/ApprovalStore")<
   ApprovalStore,
@@ -51,6 +61,8 @@ export class ApprovalStore extends Context.Tag("smithers-orchestrator/engine/App
       nodeId: string,
       iteration: number
     ) => Effect.Effect<Option.Option<Approval>, PersistenceError>
+    /** Of each node that ever asked the newest request, at most 10,000. Reads all approvals there are. */
+    readonly paths: Effect.Effect<ReadonlyArray<ApprovalPath>, PersistenceError>
     /** Pending ones, oldest first; `limit` at most `Bounds.pageRows`, 50 unless given. */
     readonly pending: (
       filter: {
@@ -106,7 +118,19 @@ const make = Effect.gen(function*() {
       } ORDER BY requested_at_ms, run_id LIMIT ${limit}`
   })
 
+  const findPaths = SqlSchema.findAll({
+    Request: Schema.Void,
+    Result: ApprovalPath,
+    execute: () =>
+      sql`SELECT workflow, node_id AS "nodeId", owner, fallback_owner AS "fallbackOwner",
+          requested_at_ms AS "requestedAtMs"
+        FROM (SELECT workflow, node_id, owner, fallback_owner, requested_at_ms, ROW_NUMBER() OVER (PARTITION BY workflow, node_id ORDER BY requested_at_ms DESC, run_id) AS place
+          FROM _smithers_approvals) AS ranked
+        WHERE place = 1 ORDER BY workflow, node_id LIMIT 10000`
+  })
+
   return ApprovalStore.of({
+    paths: findPaths(undefined).pipe(PersistenceError.refail("ApprovalStore.paths")),
     request: (approval) =>
       Write.run(
         `INSERT INTO _smithers_approvals (run_id, node_id, iteration, workflow, title, summary, payload_json,

@@ -16,7 +16,7 @@ import {
 } from "../model/index.ts"
 import { Persistence, type PersistenceError, Write } from "../persistence/index.ts"
 import { SecretGuard } from "../secrets/index.ts"
-import { ApprovalStore } from "./ApprovalStore.ts"
+import { type ApprovalPath, ApprovalStore } from "./ApprovalStore.ts"
 import { completion } from "./DurableWait.ts"
 import { DecisionRefused, InvalidInput, NodeNotFound, RunConflict, type WorkflowNotFound } from "./EngineError.ts"
 import { codecOf } from "./internal/Codec.ts"
@@ -141,6 +141,8 @@ export class Engine extends Context.Tag("smithers-orchestrator/engine/Engine")<
         readonly limit?: number | undefined
       }
     ) => Effect.Effect<ReadonlyArray<Approval>, PersistenceError>
+    /** What workflows have asked approvals for: of each node that ever did the newest request, at most 10,000. */
+    readonly approvalPaths: Effect.Effect<ReadonlyArray<ApprovalPath>, PersistenceError>
     /** Decides once; the run goes on in the background. Never lost, whether the run has parked yet or not. */
     readonly decide: (
       decision: Decision
@@ -206,9 +208,10 @@ const make = Effect.gen(function*() {
     action: string,
     target: string,
     runId: string,
+    moduleRevision: string | null,
     detail: AuditDetail = {},
     reason: string | null = null
-  ) => audit.append({ atMs, actor, action, target, runId, outcome: "ok", reason, detail })
+  ) => audit.append({ atMs, actor, action, target, runId, outcome: "ok", reason, moduleRevision, detail })
 
   const info = ({ workflow }: Definition): WorkflowInfo => ({
     key: workflow.name,
@@ -301,7 +304,10 @@ const make = Effect.gen(function*() {
       const executing = yield* runner.cancel(
         runId,
         actor,
-        (each, now) => [operated(now, actor, "run.cancel", each, each)]
+        (each, now) => [
+          // A child's module may be another one, which is not looked up for this.
+          operated(now, actor, "run.cancel", each, each, each === runId ? run.moduleRevision : null)
+        ]
       )
       if (!executing) {
         const ended = yield* runs.get(runId)
@@ -324,14 +330,14 @@ const make = Effect.gen(function*() {
         runs.inStatus(runId, "running"),
         runs.requestPause(runId, now),
         journal.append({ runId, type: "RunPauseRequested", timestampMs: now, data: { by: actorName(actor) } }),
-        operated(now, actor, "run.pause", runId, runId)
+        operated(now, actor, "run.pause", runId, runId, run.moduleRevision)
       ]))
       runner.holdSteps(runId)
     }).pipe(Effect.catchTag("RunChanged", () => pause(runId, actor)))
 
   /** Puts an ended, paused or held run back to work under the same id. */
   const restart = (
-    { runId, status }: Run,
+    { moduleRevision, runId, status }: Run,
     actor: Actor,
     action: string,
     units: (now: number) => ReadonlyArray<Write.Write<unknown>>
@@ -355,7 +361,7 @@ const make = Effect.gen(function*() {
           timestampMs: now,
           data: { status: "running", by: actorName(actor) }
         }),
-        operated(now, actor, action, runId, runId)
+        operated(now, actor, action, runId, runId, moduleRevision)
       ]))
       yield* Effect.catchTag(runner.resume(runId), "StaleEpoch", () => Effect.void)
     })
@@ -376,7 +382,7 @@ const make = Effect.gen(function*() {
       yield* persistence.write(Write.all([
         runs.inStatus(runId, "running"),
         runs.requestPause(runId, null),
-        operated(now, actor, "run.resume", runId, runId)
+        operated(now, actor, "run.resume", runId, runId, run.moduleRevision)
       ]))
       runner.releaseSteps(runId)
       return true
@@ -428,7 +434,7 @@ const make = Effect.gen(function*() {
           problem: `has ${noteLength} characters, at most ${Bounds.noteChars} are accepted`
         })
       }
-      yield* runs.get(runId)
+      const { moduleRevision } = yield* runs.get(runId)
       const at = { runId, nodeId, iteration }
       const asked = Option.getOrUndefined(yield* approvals.find(runId, nodeId, iteration))
       if (asked === undefined || asked.status === "cancelled") {
@@ -481,7 +487,16 @@ const make = Effect.gen(function*() {
           data: { by: decidedBy, payloadSha256: asked.payloadSha256 }
         }),
         ...completion({ runs, journal }, { ...at, kind: "approval", outputJson }, now),
-        operated(now, actor, actionOf(decision), nodeId, runId, { payloadSha256: asked.payloadSha256, iteration }, note)
+        operated(
+          now,
+          actor,
+          actionOf(decision),
+          nodeId,
+          runId,
+          moduleRevision,
+          { payloadSha256: asked.payloadSha256, iteration },
+          note
+        )
       ]))
       yield* runner.arrive(runId, {
         nodeId,
@@ -541,7 +556,10 @@ const make = Effect.gen(function*() {
         runs.inStatus(runId, run.status),
         runs.remove(runId),
         cache.forget(runId),
-        operated(now, actor, "run.delete", runId, runId, { workflow: run.workflow, status: run.status })
+        operated(now, actor, "run.delete", runId, runId, run.moduleRevision, {
+          workflow: run.workflow,
+          status: run.status
+        })
       ]))
     }).pipe(Effect.catchTag("RunChanged", () => new RunConflict({ runId, reason: "Active", status: null })))
 
@@ -557,6 +575,7 @@ const make = Effect.gen(function*() {
     resume,
     retry,
     approvals: approvals.pending,
+    approvalPaths: approvals.paths,
     decide,
     remove,
     awaitEnd: runner.awaitEnd

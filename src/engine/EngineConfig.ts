@@ -1,4 +1,4 @@
-import { Config, Context, Duration, Effect, Layer } from "effect"
+import { Config, Context, Duration, Effect, Layer, Option } from "effect"
 
 /** How the engine bounds what runs do. */
 export class EngineConfig extends Context.Tag("smithers-orchestrator/engine/EngineConfig")<
@@ -10,16 +10,19 @@ export class EngineConfig extends Context.Tag("smithers-orchestrator/engine/Engi
     readonly maxResumesWithoutProgress: number
     /** How often the supervisor looks after runs; at least one second. */
     readonly supervisorInterval: Duration.Duration
+    /** Runs that ended longer ago than this are removed, with all that hangs on them; none: they are kept for ever. */
+    readonly runRetention: Option.Option<Duration.Duration>
   }
 >() {}
 
 export const defaults: EngineConfig["Type"] = {
   cancelGrace: Duration.seconds(10),
   maxResumesWithoutProgress: 10,
-  supervisorInterval: Duration.seconds(5)
+  supervisorInterval: Duration.seconds(5),
+  runRetention: Option.none()
 }
 
-/** From `SMITHERS_CANCEL_GRACE` and `SMITHERS_MAX_RESUMES`. */
+/** From `SMITHERS_CANCEL_GRACE`, `SMITHERS_MAX_RESUMES` and `SMITHERS_RUN_RETENTION`. */
 export const layerConfig = Layer.effect(
   EngineConfig,
   Effect.gen(function*() {
@@ -32,6 +35,12 @@ export const layerConfig = Layer.effect(
             validation: (n) => n >= 1 && n <= 1_000_000
           }),
           defaults.maxResumesWithoutProgress
+        ),
+        runRetention: Config.option(
+          Config.validate(Config.duration("RUN_RETENTION"), {
+            message: "Expected at least 1 day",
+            validation: Duration.greaterThanOrEqualTo(Duration.days(1))
+          })
         )
       }),
       "SMITHERS"

@@ -214,7 +214,13 @@ const make = Effect.gen(function*() {
       ])).pipe(Effect.catchTags({ NodeCompleted: () => again, RunChanged: () => again }))
     })
 
-  const hold = (runId: string, epoch: number, found: Hold, type: RunEventType) =>
+  /** Parks a run for an operator, and says so in the audit. */
+  const hold = (
+    { runId, workflow }: Pick<ActiveRun, "runId" | "workflow">,
+    epoch: number,
+    found: Hold,
+    type: RunEventType
+  ) =>
     Effect.gen(function*() {
       // The reason may quote a value that does not fit.
       const why = { ...found, reason: guard.redact(found.reason) }
@@ -223,7 +229,18 @@ const make = Effect.gen(function*() {
         runs.fence(runId, epoch),
         runs.setStatus(runId, "paused", { hold: why, ownerId: null }),
         event(runId, type, now, why),
-        event(runId, "RunStatusChanged", now, { status: "paused" })
+        event(runId, "RunStatusChanged", now, { status: "paused" }),
+        audit.append({
+          atMs: now,
+          actor: systemActor,
+          action: why.kind === "quarantined" ? "run.quarantine" : "run.diverge",
+          target: workflow.name,
+          runId,
+          outcome: "failed",
+          reason: why.reason,
+          moduleRevision: Context.get(workflow.annotations, ModuleRevision),
+          detail: why.nodeId === undefined ? {} : { nodeId: why.nodeId }
+        })
       ]))
       yield* Effect.logWarning(`Run ${runId} is held: ${why.reason}`)
     })
@@ -255,7 +272,7 @@ const make = Effect.gen(function*() {
           return park(run)
         case "Diverged":
           return hold(
-            run.runId,
+            run,
             run.epoch,
             { kind: "diverged", reason: stop.reason, nodeId: stop.nodeId },
             "ReplayDiverged"
@@ -414,12 +431,12 @@ const make = Effect.gen(function*() {
       if (claim.pauseRequested) run.pauseRequested = true
       if (claim.resumesWithoutProgress > config.maxResumesWithoutProgress) {
         const reason = `${claim.resumesWithoutProgress} resumes in a row brought no finished step.`
-        return yield* hold(runId, claim.epoch, { kind: "quarantined", reason }, "RunQuarantined")
+        return yield* hold(run, claim.epoch, { kind: "quarantined", reason }, "RunQuarantined")
       }
       const payload = yield* Effect.either(Schema.decodeUnknown(schemasOf(found.workflow).payload)(input))
       if (Either.isLeft(payload)) {
         const reason = `The input does not fit the payload schema: ${payload.left.message}`
-        return yield* hold(runId, claim.epoch, { kind: "diverged", reason }, "ReplayDiverged")
+        return yield* hold(run, claim.epoch, { kind: "diverged", reason }, "ReplayDiverged")
       }
       run.load(yield* runs.storedNodes(runId))
       yield* begin(run, found, payload.right)

@@ -1,8 +1,17 @@
 import { Duration, Effect, Option, Record } from "effect"
-import { Audit, type AuditDetail, AuditTrail, Checkpoints } from "../audit/index.ts"
+import { Audit, type AuditDetail, AuditTrail, Checkpoints, InvalidAuditRequest } from "../audit/index.ts"
 import type { AuditFilter } from "../model/index.ts"
+import { SecretGuard } from "../secrets/index.ts"
 import { Authorized, Caller } from "./Caller.ts"
-import { AuditRpcs, ExportAudit, ListAudit, PruneAudit, RotateAuditKey, VerifyAudit } from "./contract.ts"
+import {
+  AcknowledgeRollback,
+  AuditRpcs,
+  ExportAudit,
+  ListAudit,
+  PruneAudit,
+  RotateAuditKey,
+  VerifyAudit
+} from "./contract.ts"
 import { failAs } from "./internal/wireErrors.ts"
 
 const given = (query: AuditFilter & { readonly afterId?: number | undefined }): AuditDetail =>
@@ -13,11 +22,14 @@ export const layer = AuditRpcs.middleware(Authorized).toLayer(Effect.gen(functio
   const audit = yield* Audit.Audit
   const trail = yield* AuditTrail.AuditTrail
   const checkpoints = yield* Checkpoints.Checkpoints
+  const guard = yield* SecretGuard.SecretGuard
   const listing = failAs(ListAudit.errorSchema)
   const verifying = failAs(VerifyAudit.errorSchema)
   const exporting = failAs(ExportAudit.errorSchema)
   const rotating = failAs(RotateAuditKey.errorSchema)
   const pruning = failAs(PruneAudit.errorSchema)
+
+  const acknowledging = failAs(AcknowledgeRollback.errorSchema)
 
   const noted = (action: string, outcome: "ok" | "failed", reason: string | null, detail: AuditDetail) =>
     Effect.flatMap(
@@ -57,6 +69,17 @@ export const layer = AuditRpcs.middleware(Authorized).toLayer(Effect.gen(functio
       Effect.gen(function*() {
         const { actor } = yield* Caller
         return yield* checkpoints.prune(Duration.millis(olderThanMs), actor)
-      }).pipe(pruning)
+      }).pipe(pruning),
+
+    "audit.acknowledgeRollback": ({ reason }) =>
+      Effect.gen(function*() {
+        const { actor } = yield* Caller
+        // It is signed and handed out.
+        yield* Effect.mapError(
+          guard.check({ field: "reason", text: reason }),
+          ({ path, problem }) => new InvalidAuditRequest({ field: path, bound: problem })
+        )
+        return { acknowledged: yield* checkpoints.acknowledgeRollback(reason, actor) }
+      }).pipe(acknowledging)
   }
 }))

@@ -2,6 +2,7 @@ import { Path } from "@effect/platform"
 import type { Rpc } from "@effect/rpc"
 import { Context, Duration, Effect, FiberId, FiberSet, Layer, Option, RuntimeFlags, RuntimeFlagsPatch } from "effect"
 import { Access, Methods } from "../access/index.ts"
+import { Audit } from "../audit/index.ts"
 import { Engine } from "../engine/index.ts"
 import { Journal, RunStore } from "../journal/index.ts"
 import { SecretGuard } from "../secrets/index.ts"
@@ -14,6 +15,7 @@ import * as DoctorHandlers from "./DoctorHandlers.ts"
 import * as EventHandlers from "./EventHandlers.ts"
 import { GatewayConfig } from "./GatewayConfig.ts"
 import * as HealthHandlers from "./HealthHandlers.ts"
+import { makeAccessLog } from "./internal/AccessLog.ts"
 import { loadConsole } from "./internal/ConsoleFiles.ts"
 import { makeDispatcher } from "./internal/Dispatcher.ts"
 import { makeHttpFace } from "./internal/HttpFace.ts"
@@ -53,7 +55,8 @@ const make = Effect.gen(function*() {
     config.consoleDirectory,
     () => path.resolve(path.dirname(new URL(import.meta.url).pathname), "../console")
   )
-  const dispatcher = makeDispatcher(access, handlers, yield* SecretGuard.SecretGuard)
+  const accessLog = yield* makeAccessLog(yield* Audit.Audit)
+  const dispatcher = makeDispatcher(access, handlers, yield* SecretGuard.SecretGuard, accessLog)
   const serve = makeHttpFace({
     dispatcher,
     engine,

@@ -1,7 +1,8 @@
-import { FileSystem } from "@effect/platform"
+import { FileSystem, Path } from "@effect/platform"
 import { Clock, Context, Effect, Layer, Option, Schema } from "effect"
 import { Engine } from "../engine/index.ts"
 import type { Identity } from "./contract.ts"
+import { Deployed } from "./Deployed.ts"
 import { GatewayConfig } from "./GatewayConfig.ts"
 import { isLoopback } from "./internal/isLoopback.ts"
 
@@ -22,6 +23,7 @@ export class ServiceState extends Context.Tag("smithers-orchestrator/gateway/Ser
     readonly identity: Identity
     readonly workflowsLoaded: number
     readonly workflowsTotal: number
+    readonly modulesFailed: ReadonlyArray<{ readonly module: string; readonly reason: string }>
   }>
 }>() {}
 
@@ -37,7 +39,9 @@ const readVersion = Effect.gen(function*() {
 const make = Effect.gen(function*() {
   const engine = yield* Engine.Engine
   const { host } = yield* GatewayConfig
+  const { modulesFailed } = yield* Deployed
   const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
   // Everybody may ask for the identity: a path of this machine is told to callers on this machine only.
   const workspaceRoot = isLoopback(host) ? yield* Effect.option(fs.realPath(".")) : Option.none()
   const identity: Identity = {
@@ -47,6 +51,7 @@ const make = Effect.gen(function*() {
     pid: process.pid,
     startedAtMs: yield* Clock.currentTimeMillis
   }
+  const failed = modulesFailed.map(({ file, reason }) => ({ module: path.basename(file), reason }))
   let stateVersion = 0
   return ServiceState.of({
     identity,
@@ -58,7 +63,8 @@ const make = Effect.gen(function*() {
       stateVersion,
       identity,
       workflowsLoaded: length,
-      workflowsTotal: length
+      workflowsTotal: length,
+      modulesFailed: failed
     }))
   })
 })

@@ -4,7 +4,15 @@
  */
 export { AdminOnly } from "./contract/Annotations.ts"
 export { ApprovalRow, ApprovalRpcs, ListApprovals, SubmitApproval } from "./contract/ApprovalRpcs.ts"
-export { AuditRpcs, ExportAudit, ListAudit, PruneAudit, RotateAuditKey, VerifyAudit } from "./contract/AuditRpcs.ts"
+export {
+  AcknowledgeRollback,
+  AuditRpcs,
+  ExportAudit,
+  ListAudit,
+  PruneAudit,
+  RotateAuditKey,
+  VerifyAudit
+} from "./contract/AuditRpcs.ts"
 export {
   CacheEntryRow,
   CacheExplanation,

@@ -64,6 +64,8 @@ export class RunStore extends Context.Tag("smithers-orchestrator/journal/RunStor
     readonly inStatus: (runId: string, status: RunStatus) => Write.Write<unknown, RunChanged>
     /** Passes when the run has not ended. */
     readonly unended: (runId: string) => Write.Write<unknown, RunChanged>
+    /** Passes when the run ended before that time. */
+    readonly stillEndedBefore: (runId: string, beforeMs: number) => Write.Write<unknown, RunChanged>
     /** Passes when nobody asked to cancel the run, and, if it is to pause, the request to pause still stands. */
     readonly mayPark: (runId: string, paused: boolean) => Write.Write<unknown, RunChanged>
     /** Makes a run that is to go on running, and `ownerId` its owner under the next epoch. */
@@ -128,6 +130,8 @@ export class RunStore extends Context.Tag("smithers-orchestrator/journal/RunStor
     readonly idsByStatus: (
       statuses: ReadonlyArray<RunStatus>
     ) => Effect.Effect<ReadonlyArray<string>, PersistenceError>
+    /** Ids of runs that ended before that time, oldest first, unless a parent or child of theirs did not. */
+    readonly endedBefore: (beforeMs: number, limit: number) => Effect.Effect<ReadonlyArray<string>, PersistenceError>
     /** How many nodes of a run are in which state. */
     readonly summary: (
       runId: string
@@ -244,6 +248,12 @@ const make = Effect.gen(function*() {
       Write.guard(
         "SELECT 1 FROM _smithers_runs WHERE run_id = ? AND finished_at_ms IS NULL",
         [runId],
+        () => new RunChanged({ runId })
+      ),
+    stillEndedBefore: (runId, beforeMs) =>
+      Write.guard(
+        "SELECT 1 FROM _smithers_runs WHERE run_id = ? AND finished_at_ms < ?",
+        [runId, beforeMs],
         () => new RunChanged({ runId })
       ),
     mayPark: (runId, paused) =>
@@ -391,6 +401,21 @@ const make = Effect.gen(function*() {
       selectIds(statuses).pipe(
         Effect.map((rows) => rows.map(({ runId }) => runId)),
         PersistenceError.refail("RunStore.idsByStatus")
+      ),
+    endedBefore: (beforeMs, limit) =>
+      Effect.map(
+        // What ended before was made before: the index by creation bounds the look.
+        persistence.read(
+          `SELECT run_id AS "runId" FROM _smithers_runs AS r
+            WHERE created_at_ms < ? AND finished_at_ms < ? AND 
+              NOT EXISTS (SELECT 1 FROM _smithers_runs AS parent WHERE parent.run_id = r.parent_run_id
+                AND (parent.finished_at_ms IS NULL OR parent.finished_at_ms >= ?)) AND
+              NOT EXISTS (SELECT 1 FROM _smithers_runs AS child WHERE child.parent_run_id = r.run_id
+                AND (child.finished_at_ms IS NULL OR child.finished_at_ms >= ?))
+            ORDER BY created_at_ms, run_id LIMIT ?`,
+          [beforeMs, beforeMs, beforeMs, beforeMs, limit]
+        ),
+        (rows) => rows.map((row) => row["runId"] as string)
       ),
     summary: (runId) => Effect.map(persistence.read(summaryText, [runId]), ([row]) => decodeSummary(row?.["summary"])),
     inspect: (runId) =>

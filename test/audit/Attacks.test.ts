@@ -4,7 +4,7 @@ import { Effect } from "effect"
 import fs from "node:fs"
 import os from "node:os"
 import path from "node:path"
-import { Audit } from "../../src/audit/index.ts"
+import { Audit, Checkpoints } from "../../src/audit/index.ts"
 import { digestOf, link } from "../../src/audit/internal/Chain.ts"
 import { Persistence } from "../../src/persistence/index.ts"
 import {
@@ -240,6 +240,50 @@ it.scoped("an older database put in the place of the newer one is named, also af
     assert.strictEqual(found.problem?.kind, "OlderDatabase")
     yield* Effect.provide(appendRows(30, 21), layerAt(home))
     assert.strictEqual((yield* Effect.provide(verify, layerAt(home))).problem?.kind, "OlderDatabase")
+  }))
+
+it.scoped("a rollback that an operator acknowledges is signed, audited, counted, and no problem any more", () =>
+  Effect.gen(function*() {
+    const home = yield* homeOfTest
+    const database = path.join(home, "smithers.db")
+    const older = path.join(home, "older.db")
+    const acknowledge = (reason: string) =>
+      Effect.flatMap(Checkpoints.Checkpoints, ({ acknowledgeRollback }) => acknowledgeRollback(reason, entry().actor))
+    yield* Effect.provide(appendRows(10), layerAt(home))
+    fs.copyFileSync(database, older)
+    yield* Effect.provide(appendRows(10, 11), layerAt(home))
+    fs.copyFileSync(older, database)
+    for (const suffix of ["-wal", "-shm"]) fs.rmSync(database + suffix, { force: true })
+    // It goes on beyond where it was, and is restarted, before anybody looks.
+    yield* Effect.provide(appendRows(30, 21), layerAt(home))
+    yield* Effect.gen(function*() {
+      const before = yield* verify
+      assert.strictEqual(before.problem?.kind, "OlderDatabase")
+      const [behind] = yield* (yield* Audit.Audit).list({ action: "audit.behind", limit: 1 })
+      assert.strictEqual(behind?.outcome, "failed")
+      const refused = yield* Effect.flip(acknowledge(""))
+      assert.strictEqual(refused.message, "reason must have 1 to 1000 characters")
+      assert.deepStrictEqual(yield* acknowledge("power cut"), before.problem)
+      yield* appendRows(5, 51)
+      yield* checkpoint
+      const after = yield* verify
+      assert.deepStrictEqual([after.problem, after.restores], [null, 1])
+      const offline = yield* verifyText((yield* exported("ndjson")).text)
+      assert.deepStrictEqual([offline.problem, offline.restores], [null, 1])
+      const [row] = yield* (yield* Audit.Audit).list({ action: "audit.acknowledge-rollback", limit: 5 })
+      assert.deepStrictEqual([row?.reason, row?.detail["id"], row?.detail["n"]], [
+        "power cut",
+        before.problem?.id,
+        before.problem?.n
+      ])
+      assert.strictEqual(
+        (yield* Effect.flip(acknowledge("again"))).message,
+        "audit has not gone back to an older state"
+      )
+    }).pipe(Effect.provide(layerAt(home)))
+    // What is changed afterwards is found as ever.
+    tamperWith(database, (db) => db.prepare("UPDATE _smithers_audit SET target = 'x' WHERE id = 5").run())
+    assert.strictEqual(named(yield* Effect.provide(verify, layerAt(home))), "Altered 5")
   }))
 
 it.scoped("a file beside that lost its checkpoints is written anew from the database, one that was changed is named", () =>

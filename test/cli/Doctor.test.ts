@@ -1,7 +1,8 @@
+import { FileSystem } from "@effect/platform"
 import { NodeContext } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
-import { DoctorDocument } from "../../src/cli/Documents.ts"
+import { AuditDocument, BackupDocument, DoctorDocument } from "../../src/cli/Documents.ts"
 import { document, failure, makeHome, service, smithers } from "./Smithers.ts"
 
 layer(NodeContext.layer, { excludeTestServices: true })("doctor", (it) => {
@@ -10,7 +11,9 @@ layer(NodeContext.layer, { excludeTestServices: true })("doctor", (it) => {
     () =>
       Effect.gen(function*() {
         const home = yield* makeHome
-        const { env } = yield* service(home)
+        const fs = yield* FileSystem.FileSystem
+        yield* fs.writeFileString(`${home}/broken.ts`, "export const x: = 1")
+        const { env } = yield* service(home, { SMITHERS_WORKFLOWS: `${home}/broken.ts` })
         const asked = smithers(["doctor", "--json"], env)
         const first = yield* asked
         assert.strictEqual(first.code, 1)
@@ -20,12 +23,20 @@ layer(NodeContext.layer, { excludeTestServices: true })("doctor", (it) => {
 
         yield* smithers(["token", "issue", "--scopes", "*"], env)
         yield* smithers(["token", "issue", "--scopes", "run:write,approval:submit"], env)
-        yield* smithers(["backup", "create"], env)
+        const made = yield* document(BackupDocument, yield* smithers(["backup", "create", "--json"], env))
+        yield* smithers(["backup", "verify", made.file], env)
         yield* smithers(["backup", "drill"], env)
-        yield* smithers(["audit", "export", "--output", `${home}/out.ndjson`], env)
+        yield* smithers(["doctor", "secrets"], env)
         const { findings } = yield* document(DoctorDocument, { ...(yield* asked), code: 0 })
         const statusOf = Object.fromEntries(findings.map(({ check, status }) => [check, status]))
         assert.deepInclude(statusOf, {
+          "modules": "failed",
+          "secrets": "ok",
+          "backup.verified": "ok",
+          "retention.audit": "ok",
+          "retention.runs": "ok",
+          "file-system": "ok",
+          "foreign-keys": "ok",
           "durability": "ok",
           "wal": "ok",
           "backup.age": "ok",
@@ -38,6 +49,10 @@ layer(NodeContext.layer, { excludeTestServices: true })("doctor", (it) => {
           "grants.launch-and-approve": "warning",
           "grants.unbounded": "warning"
         })
+        assert.notStrictEqual(statusOf["build"], undefined)
+        const { rows } = yield* document(AuditDocument, yield* smithers(["audit", "list", "--json"], env))
+        const outcomes = rows.map(({ action, outcome }) => `${action} ${outcome}`)
+        assert.includeMembers(outcomes, ["backup.verify ok", "secrets.scan ok", "workflow.load failed"])
         for (const { fix, status, why } of findings) {
           assert.isNotEmpty(why)
           assert.strictEqual(fix === null, status === "ok")

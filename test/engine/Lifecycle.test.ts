@@ -539,6 +539,8 @@ it.scoped("a run that is taken up again and again without a finished step is qua
     yield* process.reaches(runId, "paused")
     assert.strictEqual((yield* process.runs.get(runId)).hold?.kind, "quarantined")
     assert.include(types(yield* process.events(runId)), "RunQuarantined")
+    const [noted] = yield* process.audit.list({ action: "run.quarantine", limit: 1 })
+    has(noted, { runId, target: "w", outcome: "failed", actor: "system" })
     yield* process.runner.lookAfter
     assert.isFalse(process.runner.isActive(runId))
     process.line.die()

@@ -91,7 +91,9 @@ it.scoped("an input that does not fit the payload schema any more holds the run"
     const strict = Workflow.make({ name: "w", payload: { n: Schema.Number }, idempotencyKey: () => "" }).toLayer(() =>
       Effect.void
     )
-    const { hold } = yield* held(workflow(() => hang), strict)
+    const { hold, process, runId } = yield* held(workflow(() => hang), strict)
+    const [noted] = yield* process.audit.list({ action: "run.diverge", limit: 1 })
+    has(noted, { runId, target: "w", outcome: "failed" })
     assert.strictEqual(hold?.kind, "diverged")
     assert.include(hold?.reason, "input")
   }))

@@ -58,7 +58,7 @@ const sh = (script: string) => ["sh", "-c", script] as const
 layer(SharedLive)("a sandbox as a step", (it) => {
   it.scoped("a sandbox gets its input, and its outputs are the result of the step", () =>
     Effect.gen(function*() {
-      const { end, events, launch, sandbox } = yield* world({
+      const { audit, end, events, launch, sandbox } = yield* world({
         command: sh(
           `grep -q '"n":1' "$SMITHERS_SANDBOX_REQUEST_PATH" && echo '{"status":"finished","outputs":{"sum":2}}' > "$SMITHERS_SANDBOX_RESULT_PATH"; echo hello`
         )
@@ -84,6 +84,9 @@ layer(SharedLive)("a sandbox as a step", (it) => {
         attempt: 1
       })
       assert.isTrue(row!.proof!.controls.every((control) => !control.asked || control.enforced))
+      const [started] = yield* audit.list({ action: "sandbox.start", runId, limit: 1 })
+      assert.deepStrictEqual(JSON.parse(String(started?.detail["policy"])), row!.policy)
+      assert.strictEqual(started?.detail["policyHash"], row!.proof!.policyHash)
     }))
 
   it.scoped("changes wait for a review, are not there before it, and are there after it", () =>

@@ -4,7 +4,7 @@ import path from "node:path"
 import { assert, describe, it } from "vitest"
 import { fixture } from "./fixture.ts"
 
-const copies = ["build.mjs", "bundle.mjs", "directImports.mjs", "sources.mjs", "tsconfig.build.json"].map(
+const copies = ["build.mjs", "bundle.mjs", "directImports.mjs", "gate.mjs", "sources.mjs", "tsconfig.build.json"].map(
   (name) => `scripts/${name}`
 )
 
@@ -22,6 +22,15 @@ const project = (files: Readonly<Record<string, string>>) => {
         .stdout,
     imports: (file: string) =>
       [...fs.readFileSync(path.join(directory, file), "utf8").matchAll(/ from "([^"]+)";/g)].map(([, name]) => name),
+    git: (...args: ReadonlyArray<string>) => spawnSync("git", args, { cwd: directory, encoding: "utf8" }).stdout,
+    /** As `verify` says it when checks and tests have passed. */
+    passed: () => spawnSync(process.execPath, ["scripts/gate.mjs"], { cwd: directory }),
+    /** What a build of this moment would say of itself. */
+    record: (): unknown => {
+      const script = "import('./scripts/gate.mjs').then((gate) => gate.writeBuildRecord(process.cwd(), '.'))"
+      spawnSync(process.execPath, ["-e", script], { cwd: directory })
+      return JSON.parse(fs.readFileSync(path.join(directory, "build.json"), "utf8"))
+    },
     write: (file: string, text: string) => fs.writeFileSync(path.join(directory, file), text),
     list: (folder: string) => fs.readdirSync(path.join(directory, folder)).sort()
   }
@@ -39,7 +48,15 @@ describe("build", () => {
     })
     assert.strictEqual(build().status, 0)
     assert.strictEqual(run("dist/main.js"), "built\n")
-    assert.deepStrictEqual(list("dist"), [".built-from", "console", "main.d.ts", "main.js", "word.d.ts", "word.js"])
+    assert.deepStrictEqual(list("dist"), [
+      ".built-from",
+      "build.json",
+      "console",
+      "main.d.ts",
+      "main.js",
+      "word.d.ts",
+      "word.js"
+    ])
     assert.include(list("dist/console"), "index.html")
   })
 
@@ -58,6 +75,22 @@ describe("build", () => {
       "effect/Function",
       "effect/Either"
     ])
+  })
+
+  it("records commit and gate beside what it built, and whether that gate was seen green", () => {
+    const { git, passed, record, write } = project({ ".gitignore": "node_modules\nbuild.json\n" })
+    assert.deepStrictEqual(record(), { commit: null, dirty: false, verified: false })
+    git("init", "-q")
+    git("add", ".")
+    git("-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "first")
+    const commit = git("rev-parse", "HEAD").trim()
+    assert.deepStrictEqual(record(), { commit, dirty: false, verified: false })
+    passed()
+    assert.deepStrictEqual(record(), { commit, dirty: false, verified: true })
+    assert.strictEqual(git("status", "--porcelain"), "")
+    write("tsconfig.json", "{}")
+    passed()
+    assert.deepStrictEqual(record(), { commit, dirty: true, verified: false })
   })
 
   it("makes one file of the program, which runs unless modules of authors have to share Effect with it", () => {
@@ -85,7 +118,7 @@ describe("build", () => {
     write("dist/stale.js", "")
     write("src/main.ts", "#!/usr/bin/env node\nconsole.log(2)\n")
     build()
-    assert.deepStrictEqual(list("dist"), [".built-from", "main.d.ts", "main.js"])
+    assert.deepStrictEqual(list("dist"), [".built-from", "build.json", "main.d.ts", "main.js"])
     write("src/main.ts", "const wrong: string = 3\n")
     const { status, stdout } = build()
     assert.strictEqual(status, 1)

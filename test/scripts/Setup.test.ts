@@ -34,6 +34,7 @@ const clone = (files: Readonly<Record<string, string>> = {}) => {
     "scripts/build.mjs": "",
     "scripts/bundle.mjs": "",
     "scripts/directImports.mjs": "",
+    "scripts/gate.mjs": "",
     "scripts/setup.mjs": fs.readFileSync("scripts/setup.mjs", "utf8"),
     "scripts/sources.mjs": fs.readFileSync("scripts/sources.mjs", "utf8"),
     "bin/npm": npm,

@@ -20,7 +20,8 @@ export interface Mark {
  * sign, some dozen bytes a statement.
  */
 export class StatementCheck {
-  problem: AuditProblem | null = null
+  /** The log went back to an older state, and nobody has signed for it yet. */
+  rollback: AuditProblem | null = null
   count = 0
   restores = 0
   /** Sealed rows may be gone: the log begins behind them. */
@@ -28,6 +29,7 @@ export class StatementCheck {
   /** Keys that vouch for each other, and the last of them for everything before. */
   keyIds: Array<string> = []
   readonly log: string
+  private first: AuditProblem | null = null
   private open: Array<Mark> = []
   private key: KeyObject | undefined
   private n = 0
@@ -48,6 +50,10 @@ export class StatementCheck {
     this.n = n
     this.previous = statementHash(signed.statement)
     if (said !== undefined && wrong === undefined) this.take(said)
+  }
+
+  get problem(): AuditProblem | null {
+    return this.first ?? this.rollback
   }
 
   /** What must be found at which row, in the order of rows. */
@@ -75,7 +81,7 @@ export class StatementCheck {
   }
 
   private report(kind: AuditProblem["kind"], id: number | null, n: number | null, detail: string): void {
-    this.problem ??= { kind, id, n, detail }
+    this.first ??= { kind, id, n, detail }
   }
 
   private wrongWith(signed: SignedStatement, said: Statement): string | undefined {
@@ -102,8 +108,11 @@ export class StatementCheck {
       if (this.introduces(said)) this.keyIds = []
       if (this.key !== undefined) this.keyIds.push(keyIdOf(this.key))
     }
-    if (kind === "restore") this.restores++
-    else this.checkOrder(id, hash, n)
+    if (kind === "restore") {
+      this.restores++
+      // It was explained then, or is acknowledged now.
+      this.rollback = null
+    } else this.checkOrder(id, hash, n)
     // What was signed beyond an older state that the log went on from is not there any more.
     while (this.open.length > 0 && this.open.at(-1)!.id >= id) this.open.pop()
     this.open.push({ id, hash, n, atMs })
@@ -113,13 +122,13 @@ export class StatementCheck {
   private checkOrder(id: number, hash: string, n: number): void {
     const before = this.open.at(-1)
     if (before === undefined || before.id < id || (before.id === id && before.hash === hash)) return
-    this.report(
-      "OlderDatabase",
-      id + 1,
+    this.rollback ??= {
+      kind: "OlderDatabase",
+      id: id + 1,
       n,
-      before.id === id
+      detail: before.id === id
         ? `Row ${id} was signed with two hashes, by checkpoints ${before.n} and ${n}: the database was replaced.`
         : `Checkpoint ${before.n} covers rows up to ${before.id}, the later checkpoint ${n} only up to ${id}: the database was replaced by an older one.`
-    )
+    }
   }
 }

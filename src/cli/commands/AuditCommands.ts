@@ -10,6 +10,7 @@ import {
   AuditExportDocument,
   AuditKeyDocument,
   AuditPrunedDocument,
+  AuditRollbackDocument,
   AuditVerificationDocument
 } from "../Documents.ts"
 import { toMillis } from "../DurationOption.ts"
@@ -274,6 +275,27 @@ const pruneCommand = Command.make("prune", {
     provideConnection
   )
 
+const acknowledgeCommand = Command.make("acknowledge-rollback", {
+  reason: Options.text("reason").pipe(
+    Options.withDescription("Why the database is older than its checkpoints, up to 1000 characters. It is signed.")
+  ),
+  yes,
+  ...connected
+}, ({ reason, yes }) =>
+  Effect.gen(function*() {
+    const { client } = yield* Connection
+    const output = yield* Output
+    yield* confirm("Sign that the audit goes on from an older state? What was lost stays lost.", yes)
+    const { acknowledged } = yield* client["audit.acknowledgeRollback"]({ reason })
+    yield* output.print(AuditRollbackDocument, { reason, acknowledged }, () =>
+      `Signed. Until now: ${acknowledged.detail}`)
+  })).pipe(
+    Command.withDescription(
+      "Sign that the database is an older one, and why: after a power cut without full durability."
+    ),
+    provideConnection
+  )
+
 export const auditCommand = Command.make("audit").pipe(
   Command.withDescription("Who did what: an append-only, hash-chained, signed record."),
   Command.withSubcommands([
@@ -281,6 +303,7 @@ export const auditCommand = Command.make("audit").pipe(
     verifyCommand,
     exportCommand,
     rotateCommand,
-    pruneCommand
+    pruneCommand,
+    acknowledgeCommand
   ])
 )

@@ -5,6 +5,7 @@ import type { AuditDetail } from "../../model/index.ts"
 import type { Backup } from "../../persistence/index.ts"
 import { ConnectionConfig, layerConfig } from "../ConnectionConfig.ts"
 import { BackupDocument, DrillDocument } from "../Documents.ts"
+import { localOperator as operator } from "../LocalOperator.ts"
 import * as Output from "../Output.ts"
 import { local, provideOutput } from "../SharedOptions.ts"
 import { fields, timestamp } from "../Table.ts"
@@ -13,9 +14,6 @@ import { fields, timestamp } from "../Table.ts"
 const backups = Effect.map(Effect.promise(() => import("../../persistence/index.ts")), ({ Backup }) => Backup)
 
 const spool = Effect.map(Effect.promise(() => import("../../audit/index.ts")), ({ Spool }) => Spool)
-
-/** Whoever may open the home. */
-const operator = { userId: "local-operator", tokenId: null, role: "admin", scopes: [] }
 
 /** Leaves a row for the audit of a home, failures included, if there is such a home. */
 const audited = <A extends Backup.Backup, E extends { readonly message: string }, R>(
@@ -108,9 +106,14 @@ const verifyCommand = Command.make(
   ({ backup }) =>
     Effect.gen(function*() {
       const { verify } = yield* backups
-      yield* print("Verified", yield* verify(backup, { onProgress: yield* showProgress }))
+      const onProgress = yield* showProgress
+      yield* print("Verified", yield* audited("backup.verify", Option.some(backup), verify(backup, { onProgress })))
     })
-).pipe(Command.withDescription("Check a backup against its manifest."), provideOutput)
+).pipe(
+  Command.withDescription("Check a backup against its manifest."),
+  provideOutput,
+  Command.provide(layerConfig)
+)
 
 const restoreCommand = Command.make("restore", {
   backup: nameArgument,

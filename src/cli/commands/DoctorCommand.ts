@@ -33,8 +33,9 @@ const secretsCommand = Command.make("secrets", {
   Effect.gen(function*() {
     const output = yield* Output
     const { home } = yield* ConnectionConfig
-    const { examine } = yield* doctor
+    const { examine, noteScan } = yield* doctor
     const found = yield* examine(home, refs)
+    yield* noteScan(home, found)
     yield* output.print(SecretsDocument, found, text)
     if (found.count === 0) return
     return yield* new CommandFailed({

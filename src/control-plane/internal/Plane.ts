@@ -48,6 +48,8 @@ export const makePlane = (
         unit: appendToService({
           atMs,
           actor,
+          orgId,
+          projectId: projectId ?? null,
           action,
           target: targetId,
           runId: null,

@@ -5,6 +5,7 @@ import {
   AuditFilter,
   AuditFormat,
   AuditPage,
+  AuditProblem,
   AuditRecord,
   AuditVerification,
   Bounds
@@ -61,6 +62,22 @@ export const PruneAudit = Rpc.make("audit.prune", {
   error: failures()
 }).annotate(AdminOnly, true)
 
+/**
+ * Signs that the log goes on from an older state, for the reason given: `audit.verify` then counts a restore. The answer is
+ * what it had named until then. INVALID_INPUT when nothing went back.
+ */
+export const AcknowledgeRollback = Rpc.make("audit.acknowledgeRollback", {
+  payload: { reason: Schema.String.pipe(Schema.maxLength(1_000)) },
+  success: Schema.Struct({ acknowledged: AuditProblem }),
+  error: failures()
+}).annotate(AdminOnly, true)
+
 /** Who did what; ours. Reading needs `run:admin`, or a grant of `audit.*` for an auditor who may do nothing else. */
-export const AuditRpcs = RpcGroup.make(ListAudit, VerifyAudit, ExportAudit, RotateAuditKey, PruneAudit)
-  .annotateRpcs(RequiredScope, "run:admin")
+export const AuditRpcs = RpcGroup.make(
+  ListAudit,
+  VerifyAudit,
+  ExportAudit,
+  RotateAuditKey,
+  PruneAudit,
+  AcknowledgeRollback
+).annotateRpcs(RequiredScope, "run:admin")

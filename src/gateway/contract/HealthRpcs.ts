@@ -19,7 +19,9 @@ const healthFields = {
   stateVersion: Schema.Int,
   identity: Identity,
   workflowsLoaded: Schema.Int,
-  workflowsTotal: Schema.Int
+  workflowsTotal: Schema.Int,
+  /** Workflow modules that the service goes without, by the names of their files; ours. */
+  modulesFailed: Schema.Array(Schema.Struct({ module: Schema.String, reason: Schema.String }))
 }
 
 /** What `GET /health` answers, to anybody. */

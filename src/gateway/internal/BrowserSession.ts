@@ -13,7 +13,11 @@ export const answerSession = (
 ): Effect.Effect<void> => {
   const query = new URLSearchParams((request.url ?? "").split("?")[1] ?? "")
   const token = query.get("token") ?? ""
-  return Effect.match(dispatcher.authenticate(token), {
+  const entered = Effect.tap(
+    dispatcher.authenticate(token),
+    (principal) => dispatcher.entered(principal, "gateway.sign-in", {})
+  )
+  return Effect.match(entered, {
     onFailure: (failed) => answerFailure(response, crypto.randomUUID(), failed),
     onSuccess: () => {
       const nonce = crypto.randomUUID()

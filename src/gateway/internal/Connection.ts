@@ -113,7 +113,7 @@ export const serveConnection = Effect.fnUntraced(
       })
     })
 
-    const connect = Effect.fnUntraced(function*(params: unknown) {
+    const connect = Effect.fnUntraced(function*(requestId: string, params: unknown) {
       const decoded = decodeConnect(params)
       if (Either.isLeft(decoded)) {
         return yield* invalidRequest(
@@ -133,6 +133,7 @@ export const serveConnection = Effect.fnUntraced(
       // From here on nothing is missed: what happens while the snapshot is read comes as frames as well.
       hub.join(member)
       yield* Deferred.succeed(greeted, undefined)
+      yield* dispatcher.entered(who, "gateway.connect", { requestId })
       if (who.tokenId !== null) {
         yield* FiberHandle.run(
           grantWatch,
@@ -145,7 +146,7 @@ export const serveConnection = Effect.fnUntraced(
     const call = (requestId: string, method: string, params: unknown): Effect.Effect<string, GatewayFailure> => {
       if (method === "connect") {
         return Effect.catchTag(
-          connect(params),
+          connect(requestId, params),
           "PersistenceError",
           (error) => Effect.flatMap(dispatcher.opaque(Cause.fail(error), method), Effect.fail)
         )

@@ -16,6 +16,7 @@ import {
   type StreamOpened,
   StreamRunEvents
 } from "../contract.ts"
+import type { AccessLog } from "./AccessLog.ts"
 import { invalidInput, invalidRequest, isObject, jsonText } from "./Json.ts"
 import { limits } from "./Limits.ts"
 import { authFailures, callMetrics, type Transport } from "./Metrics.ts"
@@ -46,6 +47,8 @@ export interface Dispatcher {
     principal: Principal.Principal,
     request: CallOrigin
   ) => Effect.Effect<string, GatewayFailure>
+  /** Somebody who has authenticated opens a connection or a browser session. */
+  readonly entered: AccessLog["entered"]
   /** `streamRunEvents`. */
   readonly stream: (
     params: unknown,
@@ -64,7 +67,8 @@ const methodPattern = /^[a-z][a-zA-Z0-9]*(\.[a-z][a-zA-Z0-9]*)*$/
 export const makeDispatcher = (
   access: Access.Access["Type"],
   handlers: Context.Context<Rpc.ToHandler<GatewayRpc>>,
-  guard: SecretGuard.SecretGuard["Type"]
+  guard: SecretGuard.SecretGuard["Type"],
+  accessLog: AccessLog
 ): Dispatcher => {
   const methods = new Map<string, ReturnType<typeof makeMethod>>()
   for (const rpc of GatewayRpcs.requests.values()) {
@@ -85,13 +89,13 @@ export const makeDispatcher = (
     })
 
   /** The permit of a call, or why there is none. */
-  const authorize = (method: Method, name: string, principal: Principal.Principal) => {
+  const authorize = (method: Method, name: string, principal: Principal.Principal, origin?: CallOrigin) => {
     if (method.adminOnly && !isAdministrator(principal)) {
       return Effect.fail(
         failure("FORBIDDEN", `${name} is reserved to administrators`, { requiredScope: "*" })
-      ).pipe(Effect.tapError(() => access.noteRefused(principal, name, "*")))
+      ).pipe(Effect.tapError(() => access.noteRefused(principal, name, "*", origin)))
     }
-    return Effect.mapError(access.authorize(principal, method.scope, name), toFailure)
+    return Effect.mapError(access.authorize(principal, method.scope, name, origin), toFailure)
   }
 
   const prepare = (
@@ -101,7 +105,7 @@ export const makeDispatcher = (
     principal: Principal.Principal,
     origin?: CallOrigin
   ) =>
-    Effect.flatMap(authorize(method, name, principal), (permit) => {
+    Effect.flatMap(authorize(method, name, principal, origin), (permit) => {
       const payload = method.decode(params)
       return Either.isLeft(payload)
         ? Effect.fail(payload.left)
@@ -115,9 +119,9 @@ export const makeDispatcher = (
     return Cause.isInterruptedOnly(cause) ? Effect.failCause(cause) : Effect.flatMap(opaque(cause, at), Effect.fail)
   }
 
-  const unknownMethod = (name: string, principal: Principal.Principal) =>
+  const unknownMethod = (name: string, principal: Principal.Principal, origin: CallOrigin) =>
     Effect.zipRight(
-      Effect.mapError(access.authorize(principal, "run:read", name), toFailure),
+      Effect.mapError(access.authorize(principal, "run:read", name, origin), toFailure),
       Effect.fail(failure("METHOD_NOT_FOUND", `Unknown method: ${name}`))
     )
 
@@ -137,23 +141,26 @@ export const makeDispatcher = (
         (error) => Effect.zipRight(Metric.increment(authFailures), Effect.fail(toFailure(error)))
       ),
     holds: (principal, method) => Effect.sync(() => access.permits(principal, scopes[method], method)),
+    entered: accessLog.entered,
     call: (transport, name, params, principal, { requestId, traceId }) =>
       Effect.suspend(() => {
+        const origin = { requestId: withoutSecrets(requestId), traceId }
         if (name.length > limits.methodChars || !methodPattern.test(name) || guard.suspects(name)) {
           return Effect.fail(invalidInput("method: is not a method name"))
         }
         const method = methods.get(name)
-        if (method === undefined) return unknownMethod(name, principal)
+        if (method === undefined) return unknownMethod(name, principal, origin)
         if (method === streaming) return Effect.fail(invalidRequest(`${name} is served over the WebSocket only`))
         const { duration, error, ok } = method.metrics[transport]
         const startedAt = performance.now()
         const count = (outcome: typeof ok) => {
           outcome.unsafeUpdate(1, [])
+          accessLog.called(principal, method.rpc._tag, outcome === ok)
           duration.unsafeUpdate((performance.now() - startedAt) / 1_000, [])
         }
         return Effect.matchCauseEffect(
           Effect.flatMap(
-            prepare(method, name, params, principal, { requestId: withoutSecrets(requestId), traceId }),
+            prepare(method, name, params, principal, origin),
             ([payload, caller]) => Effect.flatMap(method.run(payload, caller), method.encode)
           ),
           {
@@ -170,9 +177,12 @@ export const makeDispatcher = (
       }),
     stream: (params, principal) =>
       Stream.unwrap(
-        Effect.map(
-          prepare(streaming, StreamRunEvents._tag, params, principal),
-          ([payload, caller]) => streaming.stream(payload, caller)
+        prepare(streaming, StreamRunEvents._tag, params, principal).pipe(
+          Effect.tapBoth({
+            onFailure: () => Effect.sync(() => accessLog.called(principal, StreamRunEvents._tag, false)),
+            onSuccess: () => Effect.sync(() => accessLog.called(principal, StreamRunEvents._tag, true))
+          }),
+          Effect.map(([payload, caller]) => streaming.stream(payload, caller))
         )
       ).pipe(
         Stream.catchAllCause((cause) => Stream.fromEffect(refail(cause, StreamRunEvents._tag)))

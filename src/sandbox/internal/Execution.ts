@@ -28,6 +28,7 @@ const requestFile = "sandbox-request.json"
 const resultFile = "sandbox-result.json"
 
 const encodeSet = Schema.encode(Schema.parseJson(ChangeSet))
+const encodePolicy = Schema.encode(Schema.parseJson(SandboxPolicy.SandboxPolicy))
 const encodeText = Schema.encode(Schema.parseJson())
 const heartbeatEvery = "5 seconds"
 
@@ -200,6 +201,8 @@ export const makeExecution = Effect.fnUntraced(function*(root: string, offered: 
           runtime: runtime.name,
           isolated: runtime.isolated,
           ...(request.workflow !== undefined && { workflow: request.workflow }),
+          policy: yield* Effect.orDie(encodePolicy(policy)),
+          policyHash: proof?.policyHash ?? null,
           network: SandboxPolicy.hostsOf(policy),
           env: names,
           baseRef: Tree.refOf(base)

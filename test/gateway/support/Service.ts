@@ -29,6 +29,7 @@ export const engineOf = (methods: Partial<Engine.Engine["Type"]>) =>
       return Engine.Engine.of({
         workflows: Effect.succeed(workflows),
         approvals: () => Effect.succeed([]),
+        approvalPaths: Effect.succeed([]),
         view: (runId) =>
           Effect.zipWith(runs.get(runId), runs.summary(runId), (run, summary) => ({ run, summary, blocked: null })),
         launch: missing,
