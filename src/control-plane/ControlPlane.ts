@@ -66,7 +66,7 @@ export const methodsOn = (plane: Plane): Methods => {
     ...Reservation.make(plane, quotas, recorder),
     ...OrgAudit.make(plane)
   }
-  return { ...parts, ...OrgExport.make(parts) }
+  return { ...parts, ...OrgExport.make(plane, parts) }
 }
 
 const make = Effect.gen(function*() {

@@ -99,8 +99,10 @@ export const make = ({ change, persistence, removal }: Plane): OrganizationMetho
     updateOrg: Effect.fn("ControlPlane.updateOrg")(function*(input) {
       const { orgId, ...changes } = yield* checkChange(input)
       const detail = { changed: Object.keys(changes) }
-      const [, rows] = yield* change({ orgId, action: "org.update", targetType: "org", targetId: orgId, detail }, (nowMs) =>
-        Write.all([orgExists(orgId), update(organizations, [], orgId, changes, table.columns, nowMs)]))
+      const [, rows] = yield* change(
+        { orgId, action: "org.update", targetType: "org", targetId: orgId, detail },
+        (nowMs) => Write.all([orgExists(orgId), update(organizations, [], orgId, changes, table.columns, nowMs)])
+      )
       return yield* table.one(rows)
     }),
     deleteOrg: Effect.fn("ControlPlane.deleteOrg")(function*(input) {

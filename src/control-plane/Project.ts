@@ -152,12 +152,15 @@ export const make = ({ change, persistence }: Plane): ProjectMethods => {
       const grant = yield* checkGrant(input)
       const { orgId, projectId, role, teamId } = grant
       const detail = { teamId, role }
-      const [, , rows] = yield* change({ ...about("project.team.upsert", orgId, projectId), detail }, (nowMs) =>
-        Write.all([
-          projectExists(orgId, projectId),
-          teamExists(orgId, teamId),
-          grants.upsert({ ...grant, createdAtMs: nowMs, updatedAtMs: nowMs })
-        ]))
+      const [, , rows] = yield* change(
+        { ...about("project.team.upsert", orgId, projectId), detail },
+        (nowMs) =>
+          Write.all([
+            projectExists(orgId, projectId),
+            teamExists(orgId, teamId),
+            grants.upsert({ ...grant, createdAtMs: nowMs, updatedAtMs: nowMs })
+          ])
+      )
       return yield* grants.one(rows)
     }),
     listProjectTeams: Effect.fn("ControlPlane.listProjectTeams")(function*(input) {
