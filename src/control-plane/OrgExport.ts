@@ -1,10 +1,10 @@
 import { Clock, Effect, Record, Schema } from "effect"
 import type { BillingAccount, BillingAccountMethods } from "./BillingAccount.ts"
-import type { OrgNotFound, ReadError } from "./ControlPlaneError.ts"
+import { InvalidInput, type OrgNotFound, type ReadError } from "./ControlPlaneError.ts"
 import { AtMs, Id } from "./Fields.ts"
 import type { IdentityProvider, IdentityProviderMethods } from "./IdentityProvider.ts"
 import { ExportText } from "./internal/ExportText.ts"
-import { checked, oneOf } from "./internal/Input.ts"
+import { checked } from "./internal/Input.ts"
 import type { Plane } from "./internal/Plane.ts"
 import type { Organization, OrganizationMethods } from "./Organization.ts"
 import type { OrgAuditMethods } from "./OrgAudit.ts"
@@ -44,33 +44,28 @@ const sections = [
   "auditEvent"
 ] as const
 
-const Counts = Schema.Record({ key: oneOf(...sections), value: Schema.NonNegativeInt }).annotations({
-  description: "must count the records of each type"
-})
+const Counts = Schema.Record({ key: Schema.Literal(...sections), value: Schema.NonNegativeInt })
 
 // Each of the sections is a member.
 const noCounts = Record.fromIterableWith(sections, (type) => [type, 0]) as typeof Counts.Type
 const beginning = { counts: noCounts, hash: "0".repeat(64) }
 
-/** Where an export goes on. The next part is asked for with it as it is. */
-export const OrgExportCursor = Schema.Struct({
-  section: oneOf(...sections),
+/** Where an export goes on. */
+const Position = Schema.Struct({
+  section: Schema.Literal(...sections),
   /** The last record that was written of the section, null if there is none yet. */
-  after: Schema.NullOr(Schema.String.pipe(
-    Schema.maxLength(1_024),
-    Schema.annotations({ description: "must have at most 1,024 characters" })
-  )),
+  after: Schema.NullOr(Schema.String),
   /** The last event of the audit that is part of the export. */
-  throughAuditId: EventId,
+  throughAuditId: Schema.NonNegativeInt,
   counts: Counts,
-  hash: Schema.String.pipe(
-    Schema.pattern(/^[0-9a-f]{64}$/),
-    Schema.annotations({ description: "must be 64 hexadecimal digits" })
-  )
+  hash: Schema.String.pipe(Schema.pattern(/^[0-9a-f]{64}$/))
 })
-export type OrgExportCursor = typeof OrgExportCursor.Type
 
-const AskedPart = Schema.Struct({ orgId: Id, ...span, cursor: Schema.optional(OrgExportCursor) })
+const cursorBound = "must be what the part before answered"
+const Cursor = Schema.parseJson(Position).annotations({ description: cursorBound })
+const cursorText = Schema.encodeSync(Cursor)
+
+const AskedPart = Schema.Struct({ orgId: Id, ...span, cursor: Schema.optional(Cursor) })
 
 const checkAsked = checked(Asked)
 const checkAskedPart = checked(AskedPart)
@@ -93,11 +88,12 @@ export interface OrgExport {
   readonly nextAfterId: number | null
 }
 
-/** Lines to be appended to those of the parts before, and where it goes on; null: that was the last part. */
+/** Lines to be appended to those of the parts before, and where it goes on; null: this is the last part. */
 export interface OrgExportPart {
   readonly text: string
   readonly records: number
-  readonly next: OrgExportCursor | null
+  /** The `cursor` that the next part is asked for with, as it is. */
+  readonly next: string | null
 }
 
 export interface OrgExportMethods {
@@ -265,11 +261,16 @@ export const make = ({ persistence }: Plane, plane: Parts): OrgExportMethods => 
         return { text: text.text, records, next: null }
       }
       if (records >= partRecords || text.chars >= partChars) {
-        return { text: text.text, records, next: { section, after: after ?? null, throughAuditId, counts, hash } }
+        const next = cursorText({ section, after: after ?? null, throughAuditId, counts, hash })
+        return { text: text.text, records, next }
       }
       // Each has rows of a kind of its own; they are written as they are.
       const { page, position } = lists[section] as Listed<object, OrgNotFound | ReadError>
-      const rows = yield* page(after, readRows)
+      const rows = yield* Effect.catchTag(
+        page(after, readRows),
+        "InvalidInput",
+        () => new InvalidInput({ field: "cursor", bound: cursorBound })
+      )
       for (const row of rows) text.record(section, row)
       const last = rows.at(-1)
       if (rows.length < readRows || last === undefined) {
