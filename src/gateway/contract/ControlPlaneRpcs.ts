@@ -140,6 +140,8 @@ export const UsageRow = Schema.Struct({
   metadata: Metadata
 })
 
+export type UsageRow = typeof UsageRow.Type
+
 /** With an idempotency key it may be repeated. */
 export const RecordUsage = Rpc.make("usage.record", {
   payload: {

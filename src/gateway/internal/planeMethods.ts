@@ -42,9 +42,12 @@ export const planeMethods = Effect.map(SecretGuard.SecretGuard, (guard) => {
     method: Method<F, I>,
     change: (input: Input) => Effect.Effect<A, DomainError, R>
   ) =>
-    reading(method, (input: Input) =>
-      Effect.flatMap(Caller, ({ actor }) =>
-        Effect.zipRight(refuseSecrets(input), Effect.provideService(change(input), CurrentActor, actor))))
+    reading(
+      method,
+      (input: Input) =>
+        Effect.flatMap(Caller, ({ actor }) =>
+          Effect.zipRight(refuseSecrets(input), Effect.provideService(change(input), CurrentActor, actor)))
+    )
 
   return { reading, changing }
 })
