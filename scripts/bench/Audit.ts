@@ -9,6 +9,7 @@ import { Persistence, PersistenceConfig, Write } from "../../src/persistence/ind
 import { cpuMicrosEach } from "./Cpu.ts"
 import { median, perSecond } from "./Figures.ts"
 import { atLeast, atMost, figure, type Measurement, rawFull } from "./Measurement.ts"
+import { peakOf } from "./Memory.ts"
 
 const actor: Actor = { userId: "user:bench", tokenId: "0011223344556677", role: "operator", scopes: [] }
 
@@ -35,23 +36,6 @@ const layerAt = (home: string) =>
     Layer.provide(NodeContext.layer),
     Layer.provide(Logger.minimumLogLevel(LogLevel.Error))
   )
-
-const megabytes = (bytes: number) => Math.round(bytes / 1_048_576)
-
-/** What `work` needs at its peak beyond what was there before: resident memory, looked at ten times a second. */
-const peakOf = async <A>(work: () => Promise<A>): Promise<readonly [A, number]> => {
-  globalThis.gc?.()
-  const before = process.memoryUsage().rss
-  let peak = before
-  const timer = setInterval(() => {
-    peak = Math.max(peak, process.memoryUsage().rss)
-  }, 100)
-  try {
-    return [await work(), megabytes(peak - before)]
-  } finally {
-    clearInterval(timer)
-  }
-}
 
 /** The audit by itself: appended to, verified, exported, and the export verified. */
 export const audit: Measurement = {

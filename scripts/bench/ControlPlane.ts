@@ -1,12 +1,14 @@
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import Sqlite from "better-sqlite3"
 import { Effect, Layer, ManagedRuntime } from "effect"
+import { createWriteStream } from "node:fs"
 import path from "node:path"
 import { Audit } from "../../src/audit/index.ts"
 import { ControlPlane } from "../../src/control-plane/index.ts"
 import { Persistence, PersistenceConfig } from "../../src/persistence/index.ts"
 import { median, percentile, perSecond } from "./Figures.ts"
 import { atLeast, atMost, figure, type Measurement } from "./Measurement.ts"
+import { peakOf } from "./Memory.ts"
 
 const dayMs = 86_400_000
 const quarterMs = dayMs / 96
@@ -87,10 +89,17 @@ const fill = (file: string, from: number, to: number, nowMs: number) => {
   db.close()
 }
 
+/** The events that were recorded so far. */
+const forget = (file: string) => {
+  const db = new Sqlite(file)
+  db.exec("DELETE FROM _smithers_cp_usage_events")
+  db.close()
+}
+
 /** Usage and audit of an organization as they are recorded, and what a quota check costs beside ever more events. */
 export const controlPlane: Measurement = {
   name: "control-plane",
-  about: "usage and audit events recorded by concurrent callers, and quota checks beside many events",
+  about: "usage and audit events recorded by concurrent callers, exported, and quota checks beside many events",
   run: async ({ directory, large, quick, say }) => {
     const { cp, file, runtime } = await openPlane(path.join(directory, "home"))
     const count = quick ? 4_000 : 40_000
@@ -150,11 +159,47 @@ export const controlPlane: Measurement = {
       detail: { rows: verified.events }
     }))
 
+    const exportRows = quick ? 50_000 : 1_000_000
+    say(`control-plane: export of ${exportRows.toLocaleString("en-US")} audit rows`)
+    // Usage events have a measurement of their own.
+    forget(file)
+    for (let rows = verified.events; rows < exportRows; rows += count) await audit()
+    let records = 0
+    const part = async (cursor: string | undefined) => {
+      const found = await runtime.runPromise(cp.exportOrgPart({ orgId: "org", cursor }))
+      records += found.records
+      return found
+    }
+    const [exportMs, peak] = await peakOf(async () => {
+      const out = createWriteStream(path.join(directory, "export.ndjson"))
+      const started = performance.now()
+      let cursor: string | undefined
+      do {
+        const { next, text } = await part(cursor)
+        if (!out.write(text)) await new Promise<void>((resolve) => out.once("drain", resolve))
+        cursor = next ?? undefined
+      } while (cursor !== undefined)
+      await new Promise<void>((resolve) => out.end(resolve))
+      return performance.now() - started
+    })
+    figures.push(
+      figure(
+        `export of an organization, ${exportRows.toLocaleString("en-US")} audit rows`,
+        records / exportMs * 1_000,
+        "rows/s",
+        {
+          detail: { records }
+        }
+      ),
+      figure("memory of that export at its peak", peak, "MB", {
+        aim: atMost(peak, 50, "≤ 50 MB"),
+        // What it may use again of what came before is not counted.
+        detail: { residentMegabytes: Math.round(process.memoryUsage().rss / 1_048_576) }
+      })
+    )
+
     const sizes = [1_000, 10_000, 100_000, ...(quick ? [] : [1_000_000]), ...(large ? [10_000_000] : [])]
     const nowMs = Date.now()
-    const db = new Sqlite(file)
-    db.exec("DELETE FROM _smithers_cp_usage_events")
-    db.close()
     let filled = 0
     for (const size of sizes) {
       say(`control-plane: ${size.toLocaleString("en-US")} usage events`)

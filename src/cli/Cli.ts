@@ -5,11 +5,15 @@ import { CommandFailed, exitCodes } from "./CommandFailed.ts"
 import { approveCommand, denyCommand } from "./commands/ApprovalCommands.ts"
 import { auditCommand } from "./commands/AuditCommands.ts"
 import { backupCommand } from "./commands/BackupCommands.ts"
+import { billingCommand } from "./commands/BillingCommands.ts"
 import { cacheCommand } from "./commands/CacheCommands.ts"
 import { configCommand } from "./commands/ConfigCommand.ts"
-import { orgCommand, projectCommand, quotaCommand, usageCommand } from "./commands/ControlPlaneCommands.ts"
 import { diffCommand } from "./commands/DiffCommand.ts"
 import { doctorCommand } from "./commands/DoctorCommand.ts"
+import { identityProviderCommand } from "./commands/IdentityProviderCommands.ts"
+import { orgCommand } from "./commands/OrgCommands.ts"
+import { projectCommand } from "./commands/ProjectCommands.ts"
+import { quotaCommand } from "./commands/QuotaCommands.ts"
 import { runCommand } from "./commands/RunCommand.ts"
 import {
   cancelCommand,
@@ -22,7 +26,10 @@ import {
   showCommand
 } from "./commands/RunsCommands.ts"
 import { sandboxCommand } from "./commands/SandboxCommands.ts"
+import { secretRefCommand } from "./commands/SecretRefCommands.ts"
+import { teamCommand } from "./commands/TeamCommands.ts"
 import { tokenCommand } from "./commands/TokenCommands.ts"
+import { usageCommand } from "./commands/UsageCommands.ts"
 import { type Work, workerCommand } from "./commands/WorkerCommand.ts"
 import { workflowsCommand } from "./commands/WorkflowsCommand.ts"
 import { FailureDocument, ServiceDocument } from "./Documents.ts"
@@ -99,9 +106,13 @@ const rootCommand = <E, F, R>(composition: Composition<E, F, R>) => {
       tokenCommand,
       auditCommand,
       orgCommand,
+      teamCommand,
       projectCommand,
       usageCommand,
       quotaCommand,
+      billingCommand,
+      identityProviderCommand,
+      secretRefCommand,
       backupCommand,
       doctorCommand,
       workerCommand(composition.work),

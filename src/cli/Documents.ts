@@ -3,22 +3,32 @@ import { Schema } from "effect"
 import {
   AcknowledgeRollback,
   ApprovalRow,
+  BillingRow,
   CacheEntryRow,
   DeleteOrg,
   DeleteProject,
+  DeleteTeam,
   EventRow,
   ExamineService,
   GetRunDiff,
+  IdentityProviderRow,
   IssueToken,
   LaunchRun,
   LimitRow,
   ListAudit,
+  MemberRow,
   NodeStateRow,
+  OrgAuditRow,
   OrgRow,
+  OrgSecretRefRow,
   ProjectRow,
+  ProjectTeamRow,
   PruneAudit,
   QuotaState,
+  ReleaseReservation,
   RemoveQuota,
+  ReservationRow,
+  ReserveUsage,
   RotateAuditKey,
   RunDetail,
   RunRow,
@@ -26,7 +36,10 @@ import {
   SandboxRow,
   SubmitApproval,
   SummarizeUsage,
+  TeamRow,
   TokenRow,
+  UsageRow,
+  VerifyOrgAudit,
   WorkflowRow
 } from "../gateway/contract.ts"
 import { AuditFormat, AuditVerification } from "../model/index.ts"
@@ -195,7 +208,7 @@ export const FailureDocument = Schema.Struct({
   })
 })
 
-/** `org create`, `org show`. */
+/** `org create`, `org update`, `org show`. */
 export const OrgDocument = OrgRow
 
 /** `org list`. */
@@ -204,7 +217,7 @@ export const OrgsDocument = Schema.Struct({ orgs: Schema.Array(OrgRow) })
 /** `org delete`: what went. */
 export const DeletedOrgDocument = DeleteOrg.successSchema
 
-/** `project create`. */
+/** `project create`, `project update`, `project show`. */
 export const ProjectDocument = ProjectRow
 
 /** `project list`. */
@@ -225,5 +238,68 @@ export const QuotasDocument = Schema.Struct({ quotas: Schema.Array(LimitRow) })
 /** `quota check`; null when there is no limit. */
 export const QuotaStateDocument = Schema.Struct({ check: Schema.NullOr(QuotaState) })
 
-/** `quota remove`. */
-export const QuotaRemovedDocument = RemoveQuota.successSchema
+/** `quota remove`, and each other command that removes one thing. */
+export const RemovedDocument = RemoveQuota.successSchema
+
+/** `org export --output`: what was written. */
+export const OrgExportDocument = Schema.Struct({ file: Schema.String, records: Schema.Int })
+
+/** `org audit`. */
+export const OrgAuditDocument = Schema.Struct({ events: Schema.Array(OrgAuditRow) })
+
+/** `org verify`: whether the chain is intact, or the first row that is not what was written. */
+export const OrgVerdictDocument = VerifyOrgAudit.successSchema
+
+/** `project grant`. */
+export const ProjectTeamDocument = ProjectTeamRow
+
+/** `project grants`. */
+export const ProjectTeamsDocument = Schema.Struct({ grants: Schema.Array(ProjectTeamRow) })
+
+/** `team create`, `team update`, `team show`. */
+export const TeamDocument = TeamRow
+
+/** `team list`. */
+export const TeamsDocument = Schema.Struct({ teams: Schema.Array(TeamRow) })
+
+/** `team delete`: what went. */
+export const DeletedTeamDocument = DeleteTeam.successSchema
+
+/** `team add`. */
+export const MemberDocument = MemberRow
+
+/** `team members`. */
+export const MembersDocument = Schema.Struct({ members: Schema.Array(MemberRow) })
+
+/** `billing set`, `billing show`. */
+export const BillingDocument = BillingRow
+
+/** `billing list`. */
+export const BillingAccountsDocument = Schema.Struct({ accounts: Schema.Array(BillingRow) })
+
+/** `idp set`, `idp show`. */
+export const IdentityProviderDocument = IdentityProviderRow
+
+/** `idp list`. */
+export const IdentityProvidersDocument = Schema.Struct({ providers: Schema.Array(IdentityProviderRow) })
+
+/** `secret-ref set`, `secret-ref show`. */
+export const SecretRefDocument = OrgSecretRefRow
+
+/** `secret-ref list`. */
+export const SecretRefsDocument = Schema.Struct({ refs: Schema.Array(OrgSecretRefRow) })
+
+/** `usage record`, `usage settle`. */
+export const UsageEventDocument = UsageRow
+
+/** `usage list`. */
+export const UsageEventsDocument = Schema.Struct({ events: Schema.Array(UsageRow) })
+
+/** `usage reserve`. */
+export const ReservationDocument = ReserveUsage.successSchema
+
+/** `usage reservations`. */
+export const ReservationsDocument = Schema.Struct({ reservations: Schema.Array(ReservationRow) })
+
+/** `usage release`. */
+export const ReleasedDocument = ReleaseReservation.successSchema

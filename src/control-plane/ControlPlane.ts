@@ -39,7 +39,8 @@ export interface Methods
  * Every input is checked; a refusal (`InvalidInput`) names field and bound, and nothing was written. Every change but
  * usage and reservations is committed together with a row in the audit of its organization and an entry in that of the
  * service, made by `CurrentActor`. Whatever answers is durable as `Persistence.write` says. Texts that look like
- * credentials are refused where references, URLs and metadata are taken.
+ * credentials are refused where references, URLs and metadata are taken; what a secret's value is, nobody here knows: the
+ * gateway refuses those that this process has resolved, too.
  *
  * Nothing here decides who may: whoever calls has been authorized for the organization it names.
  */
@@ -65,7 +66,7 @@ export const methodsOn = (plane: Plane): Methods => {
     ...Reservation.make(plane, quotas, recorder),
     ...OrgAudit.make(plane)
   }
-  return { ...parts, ...OrgExport.make(parts) }
+  return { ...parts, ...OrgExport.make(plane, parts) }
 }
 
 const make = Effect.gen(function*() {

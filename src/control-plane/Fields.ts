@@ -124,4 +124,10 @@ export const page = {
   ))
 }
 
+/** The two parts of `<first>/<second>`, after which a page begins. */
+export const pairOf = (after: string): readonly [first: string, second: string] => {
+  const slash = after.indexOf("/")
+  return [after.slice(0, Math.max(slash, 0)), after.slice(slash + 1)]
+}
+
 export const ProjectOf = Schema.optional(Schema.NullOr(Id))

@@ -82,7 +82,7 @@ export const make = ({ change, persistence }: Plane): IdentityProviderMethods =>
       const given = yield* checkGiven(input)
       const { issuer, orgId, providerId, status = "active", type } = given
       const detail = { type, issuer, status }
-      const rows = yield* change(
+      const [, rows] = yield* change(
         { ...about("identity_provider.upsert", orgId, providerId), detail },
         (nowMs) =>
           Write.all([
@@ -100,14 +100,10 @@ export const make = ({ change, persistence }: Plane): IdentityProviderMethods =>
               metadata: given.metadata ?? {},
               createdAtMs: nowMs,
               updatedAtMs: nowMs
-            }),
-            Write.rows(
-              `SELECT ${table.columns} FROM ${table.name} WHERE org_id = ? AND provider_id = ?`,
-              [orgId, providerId]
-            )
+            })
           ])
       )
-      return (yield* table.decode(rows[2]))[0]!
+      return yield* table.one(rows)
     }),
     getIdentityProvider: Effect.fn("ControlPlane.getIdentityProvider")(function*(input) {
       const { orgId, providerId } = yield* checkOne(input)

@@ -6,6 +6,7 @@ import { append, hashOf, type Unchained } from "./internal/AuditChain.ts"
 import { batched } from "./internal/Batches.ts"
 import { checked } from "./internal/Input.ts"
 import type { Plane } from "./internal/Plane.ts"
+import { betweenOf, makeSearch } from "./internal/Search.ts"
 import { makeTable } from "./internal/Table.ts"
 import { OrgAuditEvent } from "./OrgAuditEvent.ts"
 
@@ -28,6 +29,9 @@ const NewEvent = Schema.Struct({
 const checkNewEvent = checked(NewEvent)
 const Page = Schema.Struct({
   orgId: Id,
+  projectId: Schema.optional(Id),
+  actorId: Schema.optional(UserId),
+  action: Schema.optional(Action),
   sinceMs: Schema.optional(AtMs),
   untilMs: Schema.optional(AtMs),
   afterId: Schema.optional(Schema.NonNegativeInt.annotations({ description: "must be the id of an event, or 0" })),
@@ -44,7 +48,10 @@ export type OrgAuditVerdict =
 export interface OrgAuditMethods {
   /** For what the hosted service has to say; changes made here are recorded with the change. Durable when answered. */
   readonly recordAuditEvent: (input: typeof NewEvent.Encoded) => Effect.Effect<OrgAuditEvent, ChangeError>
-  /** Oldest first, after the row `afterId`; times are inclusive. */
+  /**
+   * Oldest first, after the row `afterId`: all, or those to which everything that is given applies; times are inclusive.
+   * With a filter every row of the organization may have to be looked at; others get their turn meanwhile.
+   */
   readonly listAuditEvents: (
     input: typeof Page.Encoded
   ) => Effect.Effect<ReadonlyArray<OrgAuditEvent>, ReadError>
@@ -59,6 +66,8 @@ const pageOfVerification = 1_000
 
 export const make = ({ persistence }: Plane): OrgAuditMethods => {
   const table = makeTable(persistence, "_smithers_cp_audit_events", OrgAuditEvent, { key: ["id"], generated: ["id"] })
+
+  const search = makeSearch(persistence, table, "oldest-first")
 
   const record = batched(persistence, (events: ReadonlyArray<Unchained>) => append(events, { checkProjects: true }))
 
@@ -94,11 +103,15 @@ export const make = ({ persistence }: Plane): OrgAuditMethods => {
             ))
       ),
     listAuditEvents: Effect.fn("ControlPlane.listAuditEvents")(function*(input) {
-      const { afterId = 0, limit = 50, orgId, sinceMs = 0, untilMs = Number.MAX_SAFE_INTEGER } = yield* checkPage(input)
-      return yield* table.select(
-        "WHERE org_id = ? AND id > ? AND occurred_at_ms BETWEEN ? AND ? ORDER BY id LIMIT ?",
-        [orgId, afterId, sinceMs, untilMs, limit]
-      )
+      const { action = null, actorId = null, afterId = 0, limit = 50, orgId, projectId = null, ...span } =
+        yield* checkPage(input)
+      return yield* search({
+        orgId,
+        from: afterId,
+        limit,
+        equal: { project_id: projectId, actor_id: actorId, action },
+        between: betweenOf("occurred_at_ms", span)
+      })
     }),
     verifyOrgAudit: Effect.fn("ControlPlane.verifyOrgAudit")(function*(input) {
       const { orgId } = yield* checkOrg(input)

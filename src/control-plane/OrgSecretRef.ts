@@ -1,7 +1,7 @@
 import { Effect, Schema } from "effect"
 import { Write } from "../persistence/index.ts"
 import { type ChangeError, type ReadError, RecordNotFound } from "./ControlPlaneError.ts"
-import { AtMs, Id, orgWide, page, ProjectOf, Ref, SecretName, UserId, Word } from "./Fields.ts"
+import { AtMs, Id, orgWide, page, pairOf, ProjectOf, Ref, SecretName, UserId, Word } from "./Fields.ts"
 import { orgExists, projectExists } from "./internal/Guards.ts"
 import { checked } from "./internal/Input.ts"
 import type { Plane } from "./internal/Plane.ts"
@@ -83,7 +83,7 @@ export const make = ({ change, persistence }: Plane): OrgSecretRefMethods => {
             )
           ])
       )
-      return (yield* table.decode(rows[2]))[0]!
+      return yield* table.one(rows[2])
     }),
     getSecretRef: Effect.fn("ControlPlane.getSecretRef")(function*(input) {
       const { name, orgId, projectId } = yield* checkOne(input)
@@ -92,17 +92,10 @@ export const make = ({ change, persistence }: Plane): OrgSecretRefMethods => {
     }),
     listSecretRefs: Effect.fn("ControlPlane.listSecretRefs")(function*(input) {
       const { after = "", limit = 50, orgId, projectId } = yield* checkPage(input)
-      const slash = after.indexOf("/")
       return yield* table.select(
         `WHERE org_id = ? AND project_key = COALESCE(?, project_key) AND (project_key, name) > (?, ?)
           ORDER BY project_key, name LIMIT ?`,
-        [
-          orgId,
-          projectId === undefined ? null : projectId ?? orgWide,
-          after.slice(0, Math.max(slash, 0)),
-          after.slice(slash + 1),
-          limit
-        ]
+        [orgId, projectId === undefined ? null : projectId ?? orgWide, ...pairOf(after), limit]
       )
     }),
     deleteSecretRef: Effect.fn("ControlPlane.deleteSecretRef")(function*(input) {

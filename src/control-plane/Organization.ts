@@ -9,36 +9,20 @@ import {
   type ReadError,
   type SlugTaken
 } from "./ControlPlaneError.ts"
-import { AtMs, Id, Metadata, Name, page, Slug } from "./Fields.ts"
+import { Id, page } from "./Fields.ts"
 import { type Counts, deleting } from "./internal/Cascade.ts"
-import { idFree, organizations, orgExists, slugFree } from "./internal/Guards.ts"
+import { orgExists } from "./internal/Guards.ts"
 import { checked } from "./internal/Input.ts"
+import { changedNamed, free, named, newNamed, organizations, update } from "./internal/Named.ts"
 import type { Plane } from "./internal/Plane.ts"
 import { makeTable } from "./internal/Table.ts"
 
 /** A tenant. */
-export const Organization = Schema.Struct({
-  orgId: Id,
-  slug: Slug,
-  name: Name,
-  metadata: Metadata,
-  createdAtMs: AtMs,
-  updatedAtMs: AtMs
-})
+export const Organization = Schema.Struct({ orgId: Id, ...named })
 export type Organization = typeof Organization.Type
 
-const New = Schema.Struct({
-  orgId: Schema.optional(Id),
-  slug: Slug,
-  name: Name,
-  metadata: Schema.optional(Metadata)
-})
-const Change = Schema.Struct({
-  orgId: Id,
-  slug: Schema.optional(Slug),
-  name: Schema.optional(Name),
-  metadata: Schema.optional(Metadata)
-})
+const New = Schema.Struct({ orgId: Schema.optional(Id), ...newNamed })
+const Change = Schema.Struct({ orgId: Id, ...changedNamed })
 const Page = Schema.Struct(page)
 
 const checkNew = checked(New)
@@ -102,11 +86,7 @@ export const make = ({ change, persistence, removal }: Plane): OrganizationMetho
       const { metadata = {}, name, orgId = randomUUID(), slug } = yield* checkNew(input)
       return yield* change({ orgId, action: "org.create", targetType: "org", targetId: orgId }, (nowMs) => {
         const org = { orgId, slug, name, metadata, createdAtMs: nowMs, updatedAtMs: nowMs }
-        return Write.all([
-          slugFree(organizations, [], slug, orgId),
-          idFree(organizations, [], orgId),
-          table.insert(org)
-        ]).pipe(Write.map(() => org))
+        return Write.all([free(organizations, [], orgId, slug), table.insert(org)]).pipe(Write.map(() => org))
       })
     }),
     getOrg: Effect.fn("ControlPlane.getOrg")(function*(orgId) {
@@ -118,24 +98,12 @@ export const make = ({ change, persistence, removal }: Plane): OrganizationMetho
     }),
     updateOrg: Effect.fn("ControlPlane.updateOrg")(function*(input) {
       const { orgId, ...changes } = yield* checkChange(input)
-      const { metadata = null, name = null, slug = null } = changes
-      const rows = yield* change({
-        orgId,
-        action: "org.update",
-        targetType: "org",
-        targetId: orgId,
-        detail: { changed: Object.keys(changes) }
-      }, (nowMs) =>
-        Write.all([
-          orgExists(orgId),
-          slug === null ? Write.none : slugFree(organizations, [], slug, orgId),
-          Write.rows(
-            `UPDATE _smithers_cp_orgs SET slug = COALESCE(?, slug), name = COALESCE(?, name),
-              metadata_json = COALESCE(?, metadata_json), updated_at_ms = ? WHERE org_id = ? RETURNING ${table.columns}`,
-            [slug, name, metadata === null ? null : JSON.stringify(metadata), nowMs, orgId]
-          )
-        ]))
-      return (yield* table.decode(rows[2]))[0]!
+      const detail = { changed: Object.keys(changes) }
+      const [, rows] = yield* change(
+        { orgId, action: "org.update", targetType: "org", targetId: orgId, detail },
+        (nowMs) => Write.all([orgExists(orgId), update(organizations, [], orgId, changes, table.columns, nowMs)])
+      )
+      return yield* table.one(rows)
     }),
     deleteOrg: Effect.fn("ControlPlane.deleteOrg")(function*(input) {
       const { orgId } = yield* checkId(input)

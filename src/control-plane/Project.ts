@@ -9,22 +9,15 @@ import {
   RecordNotFound,
   type SlugTaken
 } from "./ControlPlaneError.ts"
-import { AtMs, Id, Metadata, Name, page, Role, Slug } from "./Fields.ts"
+import { AtMs, Id, page, pairOf, Role } from "./Fields.ts"
 import { type Counts, deleting } from "./internal/Cascade.ts"
-import { idFree, orgExists, projectExists, projects, slugFree, teamExists } from "./internal/Guards.ts"
+import { orgExists, projectExists, teamExists } from "./internal/Guards.ts"
 import { checked } from "./internal/Input.ts"
+import { changedNamed, free, named, newNamed, projects, update } from "./internal/Named.ts"
 import type { Plane } from "./internal/Plane.ts"
 import { makeTable } from "./internal/Table.ts"
 
-export const Project = Schema.Struct({
-  orgId: Id,
-  projectId: Id,
-  slug: Slug,
-  name: Name,
-  metadata: Metadata,
-  createdAtMs: AtMs,
-  updatedAtMs: AtMs
-})
+export const Project = Schema.Struct({ orgId: Id, projectId: Id, ...named })
 export type Project = typeof Project.Type
 
 /** What a team may do in a project. */
@@ -38,20 +31,8 @@ export const ProjectTeam = Schema.Struct({
 })
 export type ProjectTeam = typeof ProjectTeam.Type
 
-const New = Schema.Struct({
-  orgId: Id,
-  projectId: Schema.optional(Id),
-  slug: Slug,
-  name: Name,
-  metadata: Schema.optional(Metadata)
-})
-const Change = Schema.Struct({
-  orgId: Id,
-  projectId: Id,
-  slug: Schema.optional(Slug),
-  name: Schema.optional(Name),
-  metadata: Schema.optional(Metadata)
-})
+const New = Schema.Struct({ orgId: Id, projectId: Schema.optional(Id), ...newNamed })
+const Change = Schema.Struct({ orgId: Id, projectId: Id, ...changedNamed })
 const One = Schema.Struct({ orgId: Id, projectId: Id })
 const Page = Schema.Struct({ orgId: Id, ...page })
 const Grant = Schema.Struct({ orgId: Id, projectId: Id, teamId: Id, role: Role })
@@ -119,8 +100,7 @@ export const make = ({ change, persistence }: Plane): ProjectMethods => {
         const project = { orgId, projectId, slug, name, metadata, createdAtMs: nowMs, updatedAtMs: nowMs }
         return Write.all([
           orgExists(orgId),
-          slugFree(projects, [orgId], slug, projectId),
-          idFree(projects, [orgId], projectId),
+          free(projects, [orgId], projectId, slug),
           table.insert(project)
         ]).pipe(Write.map(() => project))
       })
@@ -139,20 +119,13 @@ export const make = ({ change, persistence }: Plane): ProjectMethods => {
     }),
     updateProject: Effect.fn("ControlPlane.updateProject")(function*(input) {
       const { orgId, projectId, ...changes } = yield* checkChange(input)
-      const { metadata = null, name = null, slug = null } = changes
       const detail = { changed: Object.keys(changes) }
-      const rows = yield* change({ ...about("project.update", orgId, projectId), detail }, (nowMs) =>
+      const [, rows] = yield* change({ ...about("project.update", orgId, projectId), detail }, (nowMs) =>
         Write.all([
           projectExists(orgId, projectId),
-          slug === null ? Write.none : slugFree(projects, [orgId], slug, projectId),
-          Write.rows(
-            `UPDATE _smithers_cp_projects SET slug = COALESCE(?, slug), name = COALESCE(?, name),
-              metadata_json = COALESCE(?, metadata_json), updated_at_ms = ?
-              WHERE org_id = ? AND project_id = ? RETURNING ${table.columns}`,
-            [slug, name, metadata === null ? null : JSON.stringify(metadata), nowMs, orgId, projectId]
-          )
+          update(projects, [orgId], projectId, changes, table.columns, nowMs)
         ]))
-      return (yield* table.decode(rows[2]))[0]!
+      return yield* table.one(rows)
     }),
     deleteProject: Effect.fn("ControlPlane.deleteProject")(function*(input) {
       const { orgId, projectId } = yield* checkOne(input)
@@ -178,28 +151,24 @@ export const make = ({ change, persistence }: Plane): ProjectMethods => {
     addProjectTeam: Effect.fn("ControlPlane.addProjectTeam")(function*(input) {
       const grant = yield* checkGrant(input)
       const { orgId, projectId, role, teamId } = grant
-      const [, , , rows] = yield* change(
-        { ...about("project.team.upsert", orgId, projectId), detail: { teamId, role } },
+      const detail = { teamId, role }
+      const [, , rows] = yield* change(
+        { ...about("project.team.upsert", orgId, projectId), detail },
         (nowMs) =>
           Write.all([
             projectExists(orgId, projectId),
             teamExists(orgId, teamId),
-            grants.upsert({ ...grant, createdAtMs: nowMs, updatedAtMs: nowMs }),
-            Write.rows(
-              `SELECT ${grants.columns} FROM ${grants.name} WHERE org_id = ? AND project_id = ? AND team_id = ?`,
-              [orgId, projectId, teamId]
-            )
+            grants.upsert({ ...grant, createdAtMs: nowMs, updatedAtMs: nowMs })
           ])
       )
-      return (yield* grants.decode(rows))[0]!
+      return yield* grants.one(rows)
     }),
     listProjectTeams: Effect.fn("ControlPlane.listProjectTeams")(function*(input) {
       const { after = "", limit = 50, orgId, projectId = null, teamId = null } = yield* checkGrantPage(input)
-      const slash = after.indexOf("/")
       return yield* grants.select(
         `WHERE org_id = ? AND project_id = COALESCE(?, project_id) AND team_id = COALESCE(?, team_id)
           AND (project_id, team_id) > (?, ?) ORDER BY project_id, team_id LIMIT ?`,
-        [orgId, projectId, teamId, after.slice(0, Math.max(slash, 0)), after.slice(slash + 1), limit]
+        [orgId, projectId, teamId, ...pairOf(after), limit]
       )
     }),
     removeProjectTeam: Effect.fn("ControlPlane.removeProjectTeam")(function*(input) {

@@ -80,7 +80,8 @@ export const makeQuotas = ({ persistence }: Plane) => {
     { metric, orgId, projectId, unit }: Series,
     period: string | null
   ): Effect.Effect<ReadonlyArray<UsageLimit>, PersistenceError> =>
-    // The columns are STRICT and checked, and named as the fields.
+    // Not decoded, for every check would pay for it: the table is STRICT, checks what is one of some words, and its columns
+    // are named as the fields. A test decodes them, and tries to put in what would not decode.
     Effect.map(
       read(limitsText, [orgId, metric, unit, period, projectId ?? orgWide]),
       (rows) => rows as unknown as ReadonlyArray<UsageLimit>

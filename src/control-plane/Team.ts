@@ -9,22 +9,15 @@ import {
   RecordNotFound,
   type SlugTaken
 } from "./ControlPlaneError.ts"
-import { AtMs, Id, Metadata, Name, page, Role, Slug, UserId } from "./Fields.ts"
+import { AtMs, Id, page, pairOf, Role, UserId } from "./Fields.ts"
 import { type Counts, deleting } from "./internal/Cascade.ts"
-import { idFree, orgExists, slugFree, teamExists, teams } from "./internal/Guards.ts"
+import { orgExists, teamExists } from "./internal/Guards.ts"
 import { checked } from "./internal/Input.ts"
+import { changedNamed, free, named, newNamed, teams, update } from "./internal/Named.ts"
 import type { Plane } from "./internal/Plane.ts"
 import { makeTable } from "./internal/Table.ts"
 
-export const Team = Schema.Struct({
-  orgId: Id,
-  teamId: Id,
-  slug: Slug,
-  name: Name,
-  metadata: Metadata,
-  createdAtMs: AtMs,
-  updatedAtMs: AtMs
-})
+export const Team = Schema.Struct({ orgId: Id, teamId: Id, ...named })
 export type Team = typeof Team.Type
 
 /** A user in a team. */
@@ -38,20 +31,8 @@ export const TeamMember = Schema.Struct({
 })
 export type TeamMember = typeof TeamMember.Type
 
-const New = Schema.Struct({
-  orgId: Id,
-  teamId: Schema.optional(Id),
-  slug: Slug,
-  name: Name,
-  metadata: Schema.optional(Metadata)
-})
-const Change = Schema.Struct({
-  orgId: Id,
-  teamId: Id,
-  slug: Schema.optional(Slug),
-  name: Schema.optional(Name),
-  metadata: Schema.optional(Metadata)
-})
+const New = Schema.Struct({ orgId: Id, teamId: Schema.optional(Id), ...newNamed })
+const Change = Schema.Struct({ orgId: Id, teamId: Id, ...changedNamed })
 const One = Schema.Struct({ orgId: Id, teamId: Id })
 const Page = Schema.Struct({ orgId: Id, ...page })
 const Membership = Schema.Struct({ orgId: Id, teamId: Id, userId: UserId, role: Role })
@@ -112,12 +93,9 @@ export const make = ({ change, persistence }: Plane): TeamMethods => {
       const { metadata = {}, name, orgId, slug, teamId = randomUUID() } = yield* checkNew(input)
       return yield* change(about("team.create", orgId, teamId), (nowMs) => {
         const team = { orgId, teamId, slug, name, metadata, createdAtMs: nowMs, updatedAtMs: nowMs }
-        return Write.all([
-          orgExists(orgId),
-          slugFree(teams, [orgId], slug, teamId),
-          idFree(teams, [orgId], teamId),
-          table.insert(team)
-        ]).pipe(Write.map(() => team))
+        return Write.all([orgExists(orgId), free(teams, [orgId], teamId, slug), table.insert(team)]).pipe(
+          Write.map(() => team)
+        )
       })
     }),
     getTeam: Effect.fn("ControlPlane.getTeam")(function*(input) {
@@ -131,24 +109,13 @@ export const make = ({ change, persistence }: Plane): TeamMethods => {
     }),
     updateTeam: Effect.fn("ControlPlane.updateTeam")(function*(input) {
       const { orgId, teamId, ...changes } = yield* checkChange(input)
-      const { metadata = null, name = null, slug = null } = changes
-      const rows = yield* change(
-        { ...about("team.update", orgId, teamId), detail: { changed: Object.keys(changes) } },
-        (
-          nowMs
-        ) =>
-          Write.all([
-            teamExists(orgId, teamId),
-            slug === null ? Write.none : slugFree(teams, [orgId], slug, teamId),
-            Write.rows(
-              `UPDATE _smithers_cp_teams SET slug = COALESCE(?, slug), name = COALESCE(?, name),
-              metadata_json = COALESCE(?, metadata_json), updated_at_ms = ?
-              WHERE org_id = ? AND team_id = ? RETURNING ${table.columns}`,
-              [slug, name, metadata === null ? null : JSON.stringify(metadata), nowMs, orgId, teamId]
-            )
-          ])
-      )
-      return (yield* table.decode(rows[2]))[0]!
+      const detail = { changed: Object.keys(changes) }
+      const [, rows] = yield* change({ ...about("team.update", orgId, teamId), detail }, (nowMs) =>
+        Write.all([
+          teamExists(orgId, teamId),
+          update(teams, [orgId], teamId, changes, table.columns, nowMs)
+        ]))
+      return yield* table.one(rows)
     }),
     deleteTeam: Effect.fn("ControlPlane.deleteTeam")(function*(input) {
       const { orgId, teamId } = yield* checkOne(input)
@@ -169,27 +136,20 @@ export const make = ({ change, persistence }: Plane): TeamMethods => {
     addTeamMember: Effect.fn("ControlPlane.addTeamMember")(function*(input) {
       const member = yield* checkMembership(input)
       const { orgId, role, teamId, userId } = member
-      const [, , rows] = yield* change(
-        { ...about("team.member.upsert", orgId, teamId), detail: { userId, role } },
-        (nowMs) =>
-          Write.all([
-            teamExists(orgId, teamId),
-            members.upsert({ ...member, createdAtMs: nowMs, updatedAtMs: nowMs }),
-            Write.rows(
-              `SELECT ${members.columns} FROM ${members.name} WHERE org_id = ? AND team_id = ? AND user_id = ?`,
-              [orgId, teamId, userId]
-            )
-          ])
-      )
-      return (yield* members.decode(rows))[0]!
+      const detail = { userId, role }
+      const [, rows] = yield* change({ ...about("team.member.upsert", orgId, teamId), detail }, (nowMs) =>
+        Write.all([
+          teamExists(orgId, teamId),
+          members.upsert({ ...member, createdAtMs: nowMs, updatedAtMs: nowMs })
+        ]))
+      return yield* members.one(rows)
     }),
     listTeamMembers: Effect.fn("ControlPlane.listTeamMembers")(function*(input) {
       const { after = "", limit = 50, orgId, teamId = null, userId = null } = yield* checkMemberPage(input)
-      const slash = after.indexOf("/")
       return yield* members.select(
         `WHERE org_id = ? AND team_id = COALESCE(?, team_id) AND user_id = COALESCE(?, user_id)
           AND (team_id, user_id) > (?, ?) ORDER BY team_id, user_id LIMIT ?`,
-        [orgId, teamId, userId, after.slice(0, Math.max(slash, 0)), after.slice(slash + 1), limit]
+        [orgId, teamId, userId, ...pairOf(after), limit]
       )
     }),
     removeTeamMember: Effect.fn("ControlPlane.removeTeamMember")(function*(input) {

@@ -5,6 +5,7 @@ import { AtMs, Id, IdempotencyKey, Limit, Metadata, Metric, orgWide, ProjectOf, 
 import { batched } from "./internal/Batches.ts"
 import { checked } from "./internal/Input.ts"
 import type { Plane } from "./internal/Plane.ts"
+import { betweenOf, makeSearch } from "./internal/Search.ts"
 import { makeTable, type Table } from "./internal/Table.ts"
 import { bucketsOf, ensureSeries, record, type Recorded, withMetadata } from "./internal/UsageRows.ts"
 import { quarterMs } from "./Period.ts"
@@ -45,6 +46,11 @@ const New = Schema.Struct({
 const EventId = Schema.NonNegativeInt.annotations({ description: "must be the id of an event" })
 const Page = Schema.Struct({
   orgId: Id,
+  projectId: Schema.optional(Id),
+  runId: Schema.optional(RunIdText),
+  metric: Schema.optional(Metric),
+  sinceMs: Schema.optional(AtMs),
+  untilMs: Schema.optional(AtMs),
   beforeId: Schema.optional(EventId),
   limit: Schema.optional(Limit)
 })
@@ -81,7 +87,11 @@ export interface UsageMethods {
    * organization. Without a key a repetition counts twice.
    */
   readonly recordUsage: (input: typeof New.Encoded) => Effect.Effect<UsageEvent, ChangeError | Conflict>
-  /** Newest first, before the event `beforeId`. */
+  /**
+   * Newest first, before the event `beforeId`: all, or those to which everything that is given applies; since and until
+   * (inclusive) are of when it was observed. With a filter every event may have to be looked at; others get their turn
+   * meanwhile.
+   */
   readonly listUsage: (input: typeof Page.Encoded) => Effect.Effect<ReadonlyArray<UsageEvent>, ReadError>
   /**
    * The sums of an organization or of one of its projects, by metric and unit, at most 10,000 rows; since and until (inclusive) are widened to whole quarters
@@ -143,6 +153,7 @@ export const makeRecorder = ({ persistence }: Plane): Recording => {
 export const make = ({ persistence }: Plane, { recorder, table }: Recording): UsageMethods => {
   const { read } = persistence
   const store = batched(persistence, record)
+  const search = makeSearch(persistence, table, "newest-first")
 
   return {
     recordUsage: (input) =>
@@ -165,8 +176,22 @@ export const make = ({ persistence }: Plane, { recorder, table }: Recording): Us
           })
         })),
     listUsage: Effect.fn("ControlPlane.listUsage")(function*(input) {
-      const { beforeId = Number.MAX_SAFE_INTEGER, limit = 50, orgId } = yield* checkPage(input)
-      return yield* table.select("WHERE org_id = ? AND id < ? ORDER BY id DESC LIMIT ?", [orgId, beforeId, limit])
+      const {
+        beforeId = Number.MAX_SAFE_INTEGER,
+        limit = 50,
+        metric = null,
+        orgId,
+        projectId = null,
+        runId = null,
+        ...span
+      } = yield* checkPage(input)
+      return yield* search({
+        orgId,
+        from: beforeId,
+        limit,
+        equal: { project_id: projectId, run_id: runId, metric },
+        between: betweenOf("observed_at_ms", span)
+      })
     }),
     summarizeUsage: Effect.fn("ControlPlane.summarizeUsage")(function*(input) {
       const { metric = null, orgId, projectId = null, sinceMs, untilMs } = yield* checkAsked(input)

@@ -1,6 +1,6 @@
-import { Effect, Schema } from "effect"
-import { ControlPlane, CurrentActor, InvalidInput } from "../control-plane/index.ts"
-import { SecretGuard } from "../secrets/index.ts"
+import { Effect } from "effect"
+import { Audit } from "../audit/index.ts"
+import { ControlPlane } from "../control-plane/index.ts"
 import { Authorized, Caller } from "./Caller.ts"
 import {
   CheckQuota,
@@ -9,74 +9,75 @@ import {
   CreateProject,
   DeleteOrg,
   DeleteProject,
+  ExportOrg,
   GetOrg,
+  GetProject,
   ListOrgs,
   ListProjects,
   ListQuotas,
+  ListReservations,
+  ListUsage,
   RecordUsage,
+  ReleaseReservation,
   RemoveQuota,
+  ReserveUsage,
   SetQuota,
+  SettleReservation,
   SummarizeUsage,
-  UpdateOrg
+  UpdateOrg,
+  UpdateProject
 } from "./contract.ts"
-import { failAs } from "./internal/wireErrors.ts"
+import { planeMethods, removed } from "./internal/planeMethods.ts"
 
-/** Changes are made by whoever calls. */
-const asCaller = <A, E, R>(change: Effect.Effect<A, E, R>) =>
-  Effect.flatMap(Caller, ({ actor }) => Effect.provideService(change, CurrentActor, actor))
-
-const textOf = Schema.encodeSync(Schema.parseJson())
-
-/** Answers `ControlPlaneRpcs` from the control plane. */
+/** Answers `ControlPlaneRpcs` from the control plane; each part of an export leaves a row in the audit, before it is answered. */
 export const layer = ControlPlaneRpcs.middleware(Authorized).toLayer(Effect.gen(function*() {
   const plane = yield* ControlPlane.ControlPlane
-  const guard = yield* SecretGuard.SecretGuard
+  const audit = yield* Audit.Audit
+  const { changing, reading } = yield* planeMethods
 
-  /** Nothing that holds a secret comes to rest. */
-  const storing = <I, A, E, R>(change: (input: I) => Effect.Effect<A, E, R>) => (input: I) => {
-    const text = textOf(input)
-    return guard.suspects(text)
-      ? guard.check({ field: "input", text }).pipe(
-        Effect.mapError(({ path, problem }) => new InvalidInput({ field: path, bound: problem })),
-        Effect.zipRight(change(input))
-      )
-      : change(input)
-  }
-  const createOrg = storing(plane.createOrg)
-  const updateOrg = storing(plane.updateOrg)
-  const createProject = storing(plane.createProject)
-  const recordUsage = storing(plane.recordUsage)
-  const setUsageLimit = storing(plane.setUsageLimit)
-
-  const creatingOrg = failAs(CreateOrg.errorSchema)
-  const gettingOrg = failAs(GetOrg.errorSchema)
-  const listingOrgs = failAs(ListOrgs.errorSchema)
-  const updatingOrg = failAs(UpdateOrg.errorSchema)
-  const deletingOrg = failAs(DeleteOrg.errorSchema)
-  const creatingProject = failAs(CreateProject.errorSchema)
-  const listingProjects = failAs(ListProjects.errorSchema)
-  const deletingProject = failAs(DeleteProject.errorSchema)
-  const recording = failAs(RecordUsage.errorSchema)
-  const summarizing = failAs(SummarizeUsage.errorSchema)
-  const setting = failAs(SetQuota.errorSchema)
-  const listingQuotas = failAs(ListQuotas.errorSchema)
-  const checking = failAs(CheckQuota.errorSchema)
-  const removing = failAs(RemoveQuota.errorSchema)
+  const noteExport = ({ cursor, orgId, ...span }: typeof ExportOrg.payloadSchema.Type) =>
+    Effect.flatMap(Caller, ({ actor }) =>
+      audit.record({
+        actor,
+        action: "org.export",
+        target: orgId,
+        orgId,
+        runId: null,
+        outcome: "ok",
+        reason: null,
+        detail: {
+          orgId,
+          ...(span.sinceMs === undefined ? {} : { sinceMs: span.sinceMs }),
+          ...(span.untilMs === undefined ? {} : { untilMs: span.untilMs }),
+          ...(cursor === undefined ? {} : { cursor })
+        }
+      }))
 
   return {
-    "orgs.create": (input) => creatingOrg(asCaller(createOrg(input))),
-    "orgs.get": ({ orgId }) => gettingOrg(plane.getOrg(orgId)),
-    "orgs.list": (input) => listingOrgs(plane.listOrgs(input)),
-    "orgs.update": (input) => updatingOrg(asCaller(updateOrg(input))),
-    "orgs.delete": (input) => deletingOrg(asCaller(plane.deleteOrg(input))),
-    "projects.create": (input) => creatingProject(asCaller(createProject(input))),
-    "projects.list": (input) => listingProjects(plane.listProjects(input)),
-    "projects.delete": (input) => deletingProject(asCaller(plane.deleteProject(input))),
-    "usage.record": (input) => recording(recordUsage(input)),
-    "usage.summary": (input) => summarizing(plane.summarizeUsage(input)),
-    "quotas.set": (input) => setting(asCaller(setUsageLimit(input))),
-    "quotas.list": (input) => listingQuotas(plane.listUsageLimits(input)),
-    "quotas.check": (input) => checking(plane.checkUsageLimit(input)),
-    "quotas.remove": (input) => removing(Effect.as(asCaller(plane.deleteUsageLimit(input)), { removed: true as const }))
+    "orgs.create": changing(CreateOrg, plane.createOrg),
+    "orgs.get": reading(GetOrg, ({ orgId }) => plane.getOrg(orgId)),
+    "orgs.list": reading(ListOrgs, plane.listOrgs),
+    "orgs.update": changing(UpdateOrg, plane.updateOrg),
+    "orgs.delete": changing(DeleteOrg, plane.deleteOrg),
+    "orgs.export": reading(ExportOrg, (input) => Effect.zipRight(noteExport(input), plane.exportOrgPart(input))),
+    "projects.create": changing(CreateProject, plane.createProject),
+    "projects.get": reading(GetProject, plane.getProject),
+    "projects.list": reading(ListProjects, plane.listProjects),
+    "projects.update": changing(UpdateProject, plane.updateProject),
+    "projects.delete": changing(DeleteProject, plane.deleteProject),
+    "usage.record": changing(RecordUsage, plane.recordUsage),
+    "usage.list": reading(ListUsage, plane.listUsage),
+    "usage.summary": reading(SummarizeUsage, plane.summarizeUsage),
+    "quotas.set": changing(SetQuota, plane.setUsageLimit),
+    "quotas.list": reading(ListQuotas, plane.listUsageLimits),
+    "quotas.check": reading(CheckQuota, plane.checkUsageLimit),
+    "quotas.remove": changing(RemoveQuota, (input) => removed(plane.deleteUsageLimit(input))),
+    "reservations.make": changing(ReserveUsage, plane.reserveUsage),
+    "reservations.settle": changing(SettleReservation, plane.settleUsage),
+    "reservations.release": changing(
+      ReleaseReservation,
+      (input) => Effect.map(plane.releaseUsage(input), (released) => ({ released }))
+    ),
+    "reservations.list": reading(ListReservations, plane.listReservations)
   }
 }))

@@ -25,9 +25,11 @@ import { makeSnapshot } from "./internal/Snapshot.ts"
 import { makeStreamCaps } from "./internal/StreamCaps.ts"
 import { makeUpgrades } from "./internal/Upgrades.ts"
 import * as NodeHandlers from "./NodeHandlers.ts"
+import * as OrgRecordHandlers from "./OrgRecordHandlers.ts"
 import * as RunHandlers from "./RunHandlers.ts"
 import * as SandboxHandlers from "./SandboxHandlers.ts"
 import * as ServiceState from "./ServiceState.ts"
+import * as TeamHandlers from "./TeamHandlers.ts"
 import * as TokenHandlers from "./TokenHandlers.ts"
 import * as WorkerHandlers from "./WorkerHandlers.ts"
 import * as WorkflowHandlers from "./WorkflowHandlers.ts"
@@ -117,7 +119,9 @@ const handlers = Layer.mergeAll(
   TokenHandlers.layer,
   HealthHandlers.layer,
   WorkerHandlers.layer,
-  ControlPlaneHandlers.layer
+  ControlPlaneHandlers.layer,
+  TeamHandlers.layer,
+  OrgRecordHandlers.layer
 )
 
 /** Listens as `GatewayConfig` says, from its building until its scope closes. */

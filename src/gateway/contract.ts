@@ -29,19 +29,29 @@ export {
   CreateProject,
   DeleteOrg,
   DeleteProject,
+  ExportOrg,
   GetOrg,
+  GetProject,
   LimitRow,
   ListOrgs,
   ListProjects,
   ListQuotas,
+  ListReservations,
+  ListUsage,
   OrgRow,
   ProjectRow,
   QuotaState,
   RecordUsage,
+  ReleaseReservation,
   RemoveQuota,
+  ReservationRow,
+  ReserveUsage,
   SetQuota,
+  SettleReservation,
   SummarizeUsage,
-  UpdateOrg
+  UpdateOrg,
+  UpdateProject,
+  UsageRow
 } from "./contract/ControlPlaneRpcs.ts"
 export { DoctorRpcs, ExamineService, Finding } from "./contract/DoctorRpcs.ts"
 export { EventRow, EventRpcs, ListEvents, StreamedEvent, StreamOpened, StreamRunEvents } from "./contract/EventRpcs.ts"
@@ -71,6 +81,28 @@ export {
   type OutputField,
   RetryTask
 } from "./contract/NodeRpcs.ts"
+export {
+  BillingRow,
+  GetBilling,
+  GetIdentityProvider,
+  GetSecretRef,
+  IdentityProviderRow,
+  ListBilling,
+  ListIdentityProviders,
+  ListOrgAudit,
+  ListSecretRefs,
+  OrgAuditRow,
+  OrgRecordRpcs,
+  OrgSecretRefRow,
+  RecordOrgAudit,
+  RemoveBilling,
+  RemoveIdentityProvider,
+  RemoveSecretRef,
+  SetBilling,
+  SetIdentityProvider,
+  SetSecretRef,
+  VerifyOrgAudit
+} from "./contract/OrgRecordRpcs.ts"
 export { RunDetail, RunRow, RunState } from "./contract/RunRow.ts"
 export {
   CancelRun,
@@ -96,6 +128,23 @@ export {
   SandboxRuntimeName,
   VerifySandbox
 } from "./contract/SandboxRpcs.ts"
+export {
+  CreateTeam,
+  DeleteTeam,
+  GetTeam,
+  ListMembers,
+  ListProjectTeams,
+  ListTeams,
+  MemberRow,
+  ProjectTeamRow,
+  RemoveMember,
+  RemoveProjectTeam,
+  SetMember,
+  SetProjectTeam,
+  TeamRow,
+  TeamRpcs,
+  UpdateTeam
+} from "./contract/TeamRpcs.ts"
 export { IssueToken, ListTokens, RevokeToken, RotateToken, TokenRow, TokenRpcs } from "./contract/TokenRpcs.ts"
 export {
   type Assignment,

@@ -1,9 +1,11 @@
+import { FileSystem } from "@effect/platform"
 import { NodeContext } from "@effect/platform-node"
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import {
   DeletedOrgDocument,
   OrgDocument,
+  OrgExportDocument,
   OrgsDocument,
   QuotaStateDocument,
   UsageDocument
@@ -40,6 +42,15 @@ it.scopedLive("org, project, usage and quota: a tenant from beginning to end", (
     const { usage } = yield* document(UsageDocument, yield* call("usage", "summary", "--json", "acme"))
     assert.deepStrictEqual(usage, [])
 
+    const file = `${env.SMITHERS_HOME}/acme.ndjson`
+    const written = yield* document(
+      OrgExportDocument,
+      yield* call("org", "export", "--output", file, "--json", "acme")
+    )
+    const fs = yield* FileSystem.FileSystem
+    const lines = (yield* fs.readFileString(file)).trimEnd().split("\n")
+    assert.deepStrictEqual(written, { file, records: lines.length - 2 })
+
     const taken = yield* call("org", "create", "--slug", "acme", "--name", "Other")
     assert.strictEqual(taken.code, 6)
     assert.include(taken.stderr, "Another organization has the slug acme")
@@ -48,4 +59,4 @@ it.scopedLive("org, project, usage and quota: a tenant from beginning to end", (
     assert.deepInclude(deleted, { projects: 0, usageEvents: 0 })
     const { orgs } = yield* document(OrgsDocument, yield* call("org", "list", "--json"))
     assert.deepStrictEqual(orgs, [])
-  }).pipe(Effect.provide(NodeContext.layer)))
+  }).pipe(Effect.provide(NodeContext.layer)), 120_000)

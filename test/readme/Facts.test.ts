@@ -21,8 +21,8 @@ const optionsIn = (text: string): ReadonlyArray<string> => [...text.matchAll(/--
 const commands = new Map(
   // A command that has both options and commands below it shows its options before their names.
   [
-    ...fs.readFileSync("test/cli/help.txt", "utf8").replace(/^( {2}- [a-z]+) (?:\[[^\]]*\] )+(?=[a-z])/gm, "$1 ")
-      .matchAll(/^ {2}- ([a-z]+(?: [a-z-]+)?)(?= |$)(.*)$/gm)
+    ...fs.readFileSync("test/cli/help.txt", "utf8").replace(/^( {2}- [a-z-]+) (?:\[[^\]]*\] )+(?=[a-z])/gm, "$1 ")
+      .matchAll(/^ {2}- ([a-z-]+(?: [a-z-]+)?)(?= |$)(.*)$/gm)
   ]
     .map(([, name = "", rest = ""]) => [name, optionsIn(rest)] as const)
 )
@@ -42,7 +42,7 @@ describe("the README", () => {
   })
 
   it("names every command of the help, and no other command or option", () => {
-    const mentioned = code.flatMap((line) => [...line.matchAll(/(?:^|[\s`])smithers ([a-z]+)((?: [^|#]*)?)/g)])
+    const mentioned = code.flatMap((line) => [...line.matchAll(/(?:^|[\s`])smithers ([a-z-]+)((?: [^|#]*)?)/g)])
     const unknown = mentioned.flatMap(([, first = "", rest = ""]) => {
       const second = /^ ([a-z-]+)/.exec(rest)?.[1]
       const name = commands.has(`${first} ${second}`) ? `${first} ${second}` : first
@@ -53,7 +53,7 @@ describe("the README", () => {
     })
     assert.deepStrictEqual(unknown, [])
     const listed = spans(section("## Commands")).flatMap((span) =>
-      /^smithers ([a-z]+(?: [a-z-]+)?)$/.exec(span)?.[1] ?? []
+      /^smithers ([a-z-]+(?: [a-z-]+)?)$/.exec(span)?.[1] ?? []
     )
     // What only has commands below it takes no options.
     const groups = [...commands].filter(([name, options]) =>

@@ -1,6 +1,6 @@
 import { Args, Command, Options } from "@effect/cli"
 import { FileSystem } from "@effect/platform"
-import { Context, DateTime, Effect, Layer, Option, Schema, Stream } from "effect"
+import { Context, Effect, Layer, Option, Stream } from "effect"
 import { AuditCursor, type AuditFilter, type AuditRecord, type AuditVerification } from "../../model/index.ts"
 import { CommandFailed } from "../CommandFailed.ts"
 import { confirm } from "../Confirmation.ts"
@@ -15,14 +15,14 @@ import {
 } from "../Documents.ts"
 import { toMillis } from "../DurationOption.ts"
 import { Output } from "../Output.ts"
+import { writePagedFile } from "../PagedFile.ts"
 import { connected, provideConnection, provideOutput, yes } from "../SharedOptions.ts"
 import { fields, table, timestamp } from "../Table.ts"
+import { text } from "../TenantOptions.ts"
+import { toTime } from "../TimeOption.ts"
 
 /** The checks of an export are loaded by the command that needs them. */
 const verifier = Effect.map(Effect.promise(() => import("../../audit/index.ts")), ({ verifyExport }) => verifyExport)
-
-const text = (name: string, description: string) =>
-  Options.text(name).pipe(Options.withDescription(description), Options.optional)
 
 const filter = {
   org: text("org", "Only rows of this organization."),
@@ -34,23 +34,6 @@ const filter = {
 }
 
 type FilterOptions = { readonly [K in keyof typeof filter]: Option.Option<string> }
-
-const toTime = (option: string, given: Option.Option<string>) =>
-  Option.match(given, {
-    onNone: () => Effect.succeed(undefined),
-    onSome: (time) =>
-      Option.match(DateTime.make(time), {
-        onNone: () =>
-          new CommandFailed({
-            outcome: "usage",
-            code: "INVALID_INPUT",
-            field: option,
-            message: `${option} "${time}" is not a time.`,
-            fix: "Give it as 2026-01-31 or 2026-01-31T12:00:00Z."
-          }),
-        onSome: (at) => Effect.succeed(DateTime.toEpochMillis(at))
-      })
-  })
 
 const filterOf = Effect.fnUntraced(function*({ action, actor, org, run, since, until }: FilterOptions) {
   return {
@@ -164,14 +147,6 @@ const verifyCommand = Command.make("verify", {
     provideOutput
   )
 
-/** What stands beside an unfinished export: so many bytes are good, and this is how it goes on. */
-const Unfinished = Schema.parseJson(
-  Schema.Struct({ request: Schema.Unknown, bytes: Schema.Int, rows: Schema.Int, cursor: AuditCursor })
-)
-const decodeUnfinished = Schema.decodeUnknown(Unfinished)
-const encodeUnfinished = Schema.encode(Unfinished)
-const sameRequest = Schema.encodeSync(Schema.parseJson(Schema.Unknown))
-
 const exportCommand = Command.make("export", {
   ...filter,
   format: Options.choice("format", ["ndjson", "csv", "ocsf"]).pipe(
@@ -184,12 +159,10 @@ const exportCommand = Command.make("export", {
 }, ({ format, output: file, resume, ...options }) =>
   Effect.gen(function*() {
     const { client } = yield* Connection
-    const fs = yield* FileSystem.FileSystem
     const output = yield* Output
     const request = { ...yield* filterOf(options), format }
-    let cursor: AuditCursor | undefined
-    let rows = 0
     if (Option.isNone(file)) {
+      let cursor: AuditCursor | undefined
       do {
         const page = yield* client["audit.export"]({ ...request, cursor })
         yield* output.draw(page.text)
@@ -198,41 +171,13 @@ const exportCommand = Command.make("export", {
       return
     }
     const target = file.value
-    const side = `${target}.unfinished`
-    const io = Effect.mapError((cause: { readonly message: string }) =>
-      new CommandFailed({ outcome: "conflict", code: "FILE", field: "--output", message: cause.message })
-    )
-    let bytes = 0
-    if (resume) {
-      const left = yield* io(Effect.flatMap(fs.readFileString(side), decodeUnfinished))
-      if (sameRequest(left.request) !== sameRequest(request)) {
-        return yield* new CommandFailed({
-          outcome: "usage",
-          code: "INVALID_INPUT",
-          field: "--resume",
-          message: `${target} was begun with other options.`,
-          fix: "Give the same filter and format, or another --output."
-        })
-      }
-      cursor = left.cursor
-      bytes = left.bytes
-      rows = left.rows
-      yield* io(fs.truncate(target, bytes))
-    } else {
-      yield* io(fs.writeFileString(target, "", { flag: "wx", mode: 0o600 }))
-    }
-    do {
-      const page = yield* client["audit.export"]({ ...request, cursor })
-      yield* io(fs.writeFileString(target, page.text, { flag: "a" }))
-      bytes += Buffer.byteLength(page.text)
-      rows += page.rows
-      cursor = page.next ?? undefined
-      if (cursor !== undefined) {
-        const state = yield* Effect.orDie(encodeUnfinished({ request, bytes, rows, cursor }))
-        yield* io(Effect.zipRight(fs.writeFileString(`${side}.new`, state), fs.rename(`${side}.new`, side)))
-      }
-    } while (cursor !== undefined)
-    yield* io(fs.remove(side, { force: true }))
+    const rows = yield* writePagedFile({
+      target,
+      resume,
+      request,
+      cursor: AuditCursor,
+      part: (cursor) => client["audit.export"]({ ...request, cursor })
+    })
     yield* output.print(
       AuditExportDocument,
       { file: target, format, rows },

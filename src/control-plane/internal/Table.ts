@@ -16,11 +16,12 @@ export interface Table<A> {
   /** For `SELECT` and `RETURNING`. */
   readonly columns: string
   readonly insert: (record: A) => Write.Write<number>
-  /** Writes anew what has the same key; what `kept` names stays as it is. */
-  readonly upsert: (record: A) => Write.Write<number>
+  /** Writes anew what has the same key; what `kept` names stays as it is. Answers the row as it is now. */
+  readonly upsert: (record: A) => Write.Write<ReadonlyArray<Write.Row>>
   /** The rows of `SELECT columns FROM name` with this behind it. */
   readonly select: (tail: string, params: Params) => Effect.Effect<ReadonlyArray<A>, PersistenceError>
-  readonly decode: (rows: ReadonlyArray<Write.Row>) => Effect.Effect<ReadonlyArray<A>, PersistenceError>
+  /** The record of the one row that a statement answered. */
+  readonly one: (rows: ReadonlyArray<Write.Row>) => Effect.Effect<A, PersistenceError>
 }
 
 export const makeTable = <Fields extends Schema.Struct.Fields, A>(
@@ -49,7 +50,7 @@ export const makeTable = <Fields extends Schema.Struct.Fields, A>(
   const changed = written.filter((field) => !key.includes(field) && !kept.includes(field)).map(columnOf)
   const upsertText = `${insertText} ON CONFLICT (${keyColumns.join(", ")}) DO UPDATE SET ${
     changed.map((column) => `${column} = excluded.${column}`).join(", ")
-  }`
+  } RETURNING ${columns}`
   const metadata = Schema.parseJson(Schema.Record({ key: Schema.String, value: Schema.Unknown }))
   const stored = "metadata" in schema.fields ? Schema.Struct({ ...schema.fields, metadata }) : schema
   // The struct is the given one but for its metadata, which is JSON in its column.
@@ -65,8 +66,8 @@ export const makeTable = <Fields extends Schema.Struct.Fields, A>(
     name,
     columns,
     insert: (record) => Write.run(insertText, params(record)),
-    upsert: (record) => Write.run(upsertText, params(record)),
+    upsert: (record) => Write.rows(upsertText, params(record)),
     select: (tail, values) => Effect.flatMap(read(`SELECT ${columns} FROM ${name} ${tail}`, values), decode),
-    decode
+    one: (rows) => Effect.map(decode(rows), ([record]) => record!)
   }
 }

@@ -10,8 +10,10 @@ import { DoctorRpcs } from "./DoctorRpcs.ts"
 import { EventRpcs } from "./EventRpcs.ts"
 import { HealthRpcs } from "./HealthRpcs.ts"
 import { NodeRpcs } from "./NodeRpcs.ts"
+import { OrgRecordRpcs } from "./OrgRecordRpcs.ts"
 import { RunRpcs } from "./RunRpcs.ts"
 import { SandboxRpcs } from "./SandboxRpcs.ts"
+import { TeamRpcs } from "./TeamRpcs.ts"
 import { TokenRpcs } from "./TokenRpcs.ts"
 import { WorkerRpcs } from "./WorkerRpcs.ts"
 import { WorkflowRpcs } from "./WorkflowRpcs.ts"
@@ -29,7 +31,9 @@ export const GatewayRpcs = RunRpcs.merge(
   TokenRpcs,
   HealthRpcs,
   WorkerRpcs,
-  ControlPlaneRpcs
+  ControlPlaneRpcs,
+  TeamRpcs,
+  OrgRecordRpcs
 )
 
 export type GatewayRpc = RpcGroup.Rpcs<typeof GatewayRpcs>

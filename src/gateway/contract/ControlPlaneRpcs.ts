@@ -1,19 +1,9 @@
 import { Rpc, RpcGroup } from "@effect/rpc"
 import { Schema } from "effect"
-import { Bounds, TimestampMs } from "../../model/index.ts"
+import { TimestampMs } from "../../model/index.ts"
 import { AdminOnly, RequiredScope } from "./Annotations.ts"
+import { Counts, EventId, limit, Metadata, NullableText, page, Removed, Text } from "./ControlPlaneFields.ts"
 import { failures } from "./Failure.ts"
-
-// The control plane checks what it is given; here stands only what kind of thing it is.
-
-const Text = Schema.String.pipe(Schema.maxLength(4_096))
-const NullableText = Schema.NullOr(Schema.String)
-const Metadata = Schema.Record({ key: Schema.String, value: Schema.Unknown })
-const page = {
-  limit: Schema.optional(Schema.Int.pipe(Schema.between(1, Bounds.pageRows))),
-  /** The id of the last row of the page before. */
-  after: Schema.optional(Text)
-}
 
 export const OrgRow = Schema.Struct({
   orgId: Schema.String,
@@ -27,9 +17,6 @@ export type OrgRow = typeof OrgRow.Type
 
 export const ProjectRow = Schema.Struct({ ...OrgRow.fields, projectId: Schema.String })
 export type ProjectRow = typeof ProjectRow.Type
-
-/** How many rows of which table went along. */
-const Counts = Schema.Record({ key: Schema.String, value: Schema.Int })
 
 export const CreateOrg = Rpc.make("orgs.create", {
   payload: { orgId: Schema.optional(Text), slug: Text, name: Text, metadata: Schema.optional(Metadata) },
@@ -69,6 +56,23 @@ export const DeleteOrg = Rpc.make("orgs.delete", {
   error: failures("NOT_FOUND", "CONFLICT")
 })
 
+/**
+ * A part of the export of an organization, the first without a cursor: lines of NDJSON to be appended to those before.
+ * `GET /v1/api/orgs/<orgId>/export` answers them all as one document.
+ */
+export const ExportOrg = Rpc.make("orgs.export", {
+  payload: {
+    orgId: Text,
+    /** Of audit and usage, inclusive. */
+    sinceMs: Schema.optional(TimestampMs),
+    untilMs: Schema.optional(TimestampMs),
+    /** `next` of the part before. */
+    cursor: Schema.optional(Text)
+  },
+  success: Schema.Struct({ text: Schema.String, records: Schema.Int, next: NullableText }),
+  error: failures("NOT_FOUND")
+})
+
 export const CreateProject = Rpc.make("projects.create", {
   payload: {
     orgId: Text,
@@ -81,11 +85,30 @@ export const CreateProject = Rpc.make("projects.create", {
   error: failures("NOT_FOUND", "CONFLICT")
 })
 
+export const GetProject = Rpc.make("projects.get", {
+  payload: { orgId: Text, projectId: Text },
+  success: ProjectRow,
+  error: failures("NOT_FOUND")
+})
+
 /** Of one organization, by id. */
 export const ListProjects = Rpc.make("projects.list", {
   payload: Schema.Struct({ orgId: Text, ...page }),
   success: Schema.Array(ProjectRow),
   error: failures()
+})
+
+/** What is not given stays as it is. */
+export const UpdateProject = Rpc.make("projects.update", {
+  payload: {
+    orgId: Text,
+    projectId: Text,
+    slug: Schema.optional(Text),
+    name: Schema.optional(Text),
+    metadata: Schema.optional(Metadata)
+  },
+  success: ProjectRow,
+  error: failures("NOT_FOUND", "CONFLICT")
 })
 
 export const DeleteProject = Rpc.make("projects.delete", {
@@ -103,7 +126,7 @@ const series = {
   unit: Schema.optional(Text)
 }
 
-const UsageRow = Schema.Struct({
+export const UsageRow = Schema.Struct({
   id: Schema.Int,
   orgId: Schema.String,
   projectId: NullableText,
@@ -117,6 +140,8 @@ const UsageRow = Schema.Struct({
   metadata: Metadata
 })
 
+export type UsageRow = typeof UsageRow.Type
+
 /** With an idempotency key it may be repeated. */
 export const RecordUsage = Rpc.make("usage.record", {
   payload: {
@@ -129,6 +154,22 @@ export const RecordUsage = Rpc.make("usage.record", {
   },
   success: UsageRow,
   error: failures("NOT_FOUND", "CONFLICT")
+})
+
+/** Newest first, before the event `beforeId`; the times, inclusive, are of when it was used. */
+export const ListUsage = Rpc.make("usage.list", {
+  payload: Schema.Struct({
+    orgId: Text,
+    projectId: Schema.optional(Text),
+    runId: Schema.optional(Text),
+    metric: Schema.optional(Text),
+    sinceMs: Schema.optional(TimestampMs),
+    untilMs: Schema.optional(TimestampMs),
+    beforeId: Schema.optional(EventId),
+    limit
+  }),
+  success: Schema.Array(UsageRow),
+  error: failures()
 })
 
 /** Sums by metric and unit; the times, inclusive, are widened to whole quarters of an hour. */
@@ -210,8 +251,65 @@ export const CheckQuota = Rpc.make("quotas.check", {
 
 export const RemoveQuota = Rpc.make("quotas.remove", {
   payload: { ...series, period: Schema.optional(Period) },
-  success: Schema.Struct({ removed: Schema.Literal(true) }),
+  success: Removed,
   error: failures("NOT_FOUND")
+})
+
+export const ReservationRow = Schema.Struct({
+  orgId: Schema.String,
+  reservationId: Schema.String,
+  projectId: NullableText,
+  runId: NullableText,
+  metric: Schema.String,
+  unit: Schema.String,
+  quantity: Schema.Int,
+  createdAtMs: TimestampMs,
+  expiresAtMs: TimestampMs
+})
+export type ReservationRow = typeof ReservationRow.Type
+
+/** Keeps room in every hard limit, or answers the one that has none; may be repeated with its id. */
+export const ReserveUsage = Rpc.make("reservations.make", {
+  payload: {
+    ...series,
+    reservationId: Schema.optional(Text),
+    runId: Schema.optional(Text),
+    quantity: Schema.Number,
+    /** An hour unless given; 1 second to 7 days. */
+    ttlMs: Schema.optional(Schema.Number)
+  },
+  success: Schema.Union(
+    Schema.TaggedStruct("Reserved", { reservation: ReservationRow }),
+    Schema.TaggedStruct("Refused", { limit: Schema.Struct(state) })
+  ),
+  error: failures("NOT_FOUND", "CONFLICT")
+})
+
+/** Records what was really used, and ends the reservation; may be repeated. */
+export const SettleReservation = Rpc.make("reservations.settle", {
+  payload: {
+    orgId: Text,
+    reservationId: Text,
+    quantity: Schema.Number,
+    observedAtMs: Schema.optional(TimestampMs),
+    metadata: Schema.optional(Metadata)
+  },
+  success: UsageRow,
+  error: failures("NOT_FOUND", "CONFLICT")
+})
+
+/** Gives a reservation back; `released` is false when there was none. */
+export const ReleaseReservation = Rpc.make("reservations.release", {
+  payload: { orgId: Text, reservationId: Text },
+  success: Schema.Struct({ released: Schema.Boolean }),
+  error: failures()
+})
+
+/** Those that live, by id. */
+export const ListReservations = Rpc.make("reservations.list", {
+  payload: Schema.Struct({ orgId: Text, ...page }),
+  success: Schema.Array(ReservationRow),
+  error: failures()
 })
 
 /** Tenants and what they use, for administrators of the service; ours. */
@@ -221,15 +319,23 @@ export const ControlPlaneRpcs = RpcGroup.make(
   ListOrgs,
   UpdateOrg,
   DeleteOrg,
+  ExportOrg,
   CreateProject,
+  GetProject,
   ListProjects,
+  UpdateProject,
   DeleteProject,
   RecordUsage,
+  ListUsage,
   SummarizeUsage,
   SetQuota,
   ListQuotas,
   CheckQuota,
-  RemoveQuota
+  RemoveQuota,
+  ReserveUsage,
+  SettleReservation,
+  ReleaseReservation,
+  ListReservations
 )
   .annotateRpcs(RequiredScope, "run:admin")
   .annotateRpcs(AdminOnly, true)

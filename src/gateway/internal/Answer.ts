@@ -2,7 +2,7 @@ import { failureStatus, type GatewayFailure, toWireError } from "../contract.ts"
 import { jsonText } from "./Json.ts"
 import type { ServerResponse } from "./NodeHttp.ts"
 
-const baseHeaders = {
+export const baseHeaders = {
   "Cache-Control": "no-store",
   "X-Content-Type-Options": "nosniff",
   "X-Smithers-API-Version": "v1"

@@ -12,6 +12,7 @@ import { readBody } from "./HttpBody.ts"
 import { checkBounds, clipPrompt, invalidInput, invalidRequest, isObject, jsonText, parseJson } from "./Json.ts"
 import { listWorkflows } from "./listWorkflows.ts"
 import type { IncomingMessage, ServerResponse } from "./NodeHttp.ts"
+import { answerOrgExport, exportedOrg } from "./orgExport.ts"
 import { prometheusText } from "./Prometheus.ts"
 
 const rpcPrefix = "/v1/rpc/"
@@ -74,6 +75,17 @@ export const makeHttpFace = ({ allowedOrigins, console, dispatcher, engine, stat
     )
   }
 
+  /** An organization with all it has, of any size, in chunks. */
+  const orgExport = (request: IncomingMessage, response: ServerResponse, orgId: string, query: URLSearchParams) => {
+    const requestId = crypto.randomUUID()
+    return Effect.flatMap(
+      authenticate(request),
+      (principal) => answerOrgExport(dispatcher, principal, response, orgId, query, requestId)
+    ).pipe(
+      Effect.catchAll((failed) => Effect.sync(() => answerFailure(response, requestId, dispatcher.clean(failed))))
+    )
+  }
+
   const health = Effect.map(state.health, (answer) => encodeHealth({ ok: true, ...answer }))
   const workflows = Effect.map(
     listWorkflows(engine),
@@ -91,6 +103,10 @@ export const makeHttpFace = ({ allowedOrigins, console, dispatcher, engine, stat
     // The exact target: `/health?x=1` is another one.
     if (url === "/health") return Effect.map(health, (json) => answerJson(response, 200, json))
     const path = pathOf(url)
+    const orgId = method === "GET" ? exportedOrg(path) : undefined
+    if (orgId !== undefined) {
+      return orgExport(request, response, orgId, new URLSearchParams(url.slice(path.length)))
+    }
     switch (path) {
       case "/metrics":
         return Effect.map(

@@ -21,7 +21,7 @@ import type {
 } from "../../sandbox/index.ts"
 import { failure, type FailureCode, type GatewayFailure } from "../contract.ts"
 
-type DomainError =
+export type DomainError =
   | AuditUnavailable
   | Conflict
   | ControlNotEnforced
