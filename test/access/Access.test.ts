@@ -45,6 +45,7 @@ it.effect("an issued token authenticates as its grant", () =>
       tokenId: grant.tokenId,
       role: "operator",
       scopes: ["run:write"],
+      tenant: null,
       expiresAtMs: day
     })
     assert.deepStrictEqual(Principal.toActor(principal), {
