@@ -37,7 +37,7 @@ export const subsystems: Readonly<Record<string, Subsystem>> = {
   "sandbox": { mayImport: ["model", "persistence", "journal", "audit", "secrets"] },
   "engine": { mayImport: ["model", "persistence", "journal", "audit", "cache", "secrets"] },
   "workflow": { mayImport: ["model", "engine", "cache", "sandbox"] },
-  "control-plane": { mayImport: ["model", "persistence", "audit", "secrets", "engine"] },
+  "control-plane": { mayImport: ["model", "persistence", "audit", "secrets", "access", "engine"] },
   "gateway": { mayImport: [...belowGateway, "gateway/contract"] },
   // The schemas of the wire and a client for them: no handler and no server behind them, so that a browser can load them.
   "gateway/contract": {

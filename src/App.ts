@@ -20,7 +20,7 @@ import * as Worker from "./cli/Worker.ts"
 import * as WorkerLink from "./cli/WorkerLink.ts"
 import * as WorkflowModules from "./cli/WorkflowModules.ts"
 import * as WorkflowsConfig from "./cli/WorkflowsConfig.ts"
-import { ControlPlane } from "./control-plane/index.ts"
+import { ControlPlane, GrantTenants, RunBudget } from "./control-plane/index.ts"
 import {
   ApprovalStore,
   Engine,
@@ -91,7 +91,12 @@ const AuditLive = Layer.merge(StartAudit.layer, AuditRetention.layer).pipe(
   Layer.provideMerge(Audit.layer)
 )
 
-const AccessLive = Layer.provide(Access.layer, Gateway.layerMethods)
+/** Grants, and the organizations that they are bound to. */
+const AccessLive = Access.layer.pipe(
+  Layer.provide(Gateway.layerMethods),
+  Layer.provideMerge(GrantTenants.layer),
+  Layer.provideMerge(ControlPlane.layer)
+)
 
 const JournalLive = Layer.merge(Journal.layer, RunStore.layer)
 
@@ -123,7 +128,9 @@ const SandboxLive = Sandbox.layer.pipe(
 
 const EngineLive = Layer.merge(Engine.layer, TaskCache.layer).pipe(
   Layer.provideMerge(Runner.layer),
-  Layer.provideMerge(Layer.merge(ApprovalStore.layer, TimerStore.layer))
+  Layer.provideMerge(Layer.merge(ApprovalStore.layer, TimerStore.layer)),
+  // Runs of nobody's organization are never asked for.
+  Layer.provide(RunBudget.layer())
 )
 
 /** Takes up unfinished runs and listens when, and only when, the workflows are there. */
@@ -164,7 +171,7 @@ export const App = Info.pipe(
   Layer.provideMerge(WorkflowModules.layer({ "index.js": () => import("./examples/index.ts") })),
   Layer.provideMerge(SandboxLive),
   Layer.provideMerge(EngineLive),
-  Layer.provideMerge(Layer.mergeAll(JournalLive, Cache.layer, ControlPlane.layer)),
+  Layer.provideMerge(Layer.mergeAll(JournalLive, Cache.layer)),
   Layer.provideMerge(AccessLive),
   Layer.provideMerge(SecretsLive),
   Layer.provideMerge(AuditLive),

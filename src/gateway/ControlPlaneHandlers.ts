@@ -1,4 +1,5 @@
 import { Effect } from "effect"
+import { Access } from "../access/index.ts"
 import { Audit } from "../audit/index.ts"
 import { ControlPlane } from "../control-plane/index.ts"
 import { Authorized, Caller } from "./Caller.ts"
@@ -31,6 +32,7 @@ import { planeMethods, removed } from "./internal/planeMethods.ts"
 
 /** Answers `ControlPlaneRpcs` from the control plane; each part of an export leaves a row in the audit, before it is answered. */
 export const layer = ControlPlaneRpcs.middleware(Authorized).toLayer(Effect.gen(function*() {
+  const access = yield* Access.Access
   const plane = yield* ControlPlane.ControlPlane
   const audit = yield* Audit.Audit
   const { changing, reading } = yield* planeMethods
@@ -58,7 +60,14 @@ export const layer = ControlPlaneRpcs.middleware(Authorized).toLayer(Effect.gen(
     "orgs.get": reading(GetOrg, ({ orgId }) => plane.getOrg(orgId)),
     "orgs.list": reading(ListOrgs, plane.listOrgs),
     "orgs.update": changing(UpdateOrg, plane.updateOrg),
-    "orgs.delete": changing(DeleteOrg, plane.deleteOrg),
+    "orgs.delete": changing(DeleteOrg, (input) =>
+      Effect.gen(function*() {
+        const { actor } = yield* Caller
+        // Whoever could still act for it afterwards could act for a later one of the same id.
+        yield* plane.getOrg(input.orgId)
+        yield* access.revokeOrg(input.orgId, actor)
+        return yield* plane.deleteOrg(input)
+      })),
     "orgs.export": reading(ExportOrg, (input) => Effect.zipRight(noteExport(input), plane.exportOrgPart(input))),
     "projects.create": changing(CreateProject, plane.createProject),
     "projects.get": reading(GetProject, plane.getProject),

@@ -13,7 +13,8 @@ const reader: Principal.Principal = {
   tokenId: "0011223344556677",
   role: "operator",
   scopes: ["run:read"],
-  expiresAtMs: null
+  expiresAtMs: null,
+  tenant: null
 }
 const other: Principal.Principal = { ...reader, userId: null, tokenId: "8899aabbccddeeff" }
 

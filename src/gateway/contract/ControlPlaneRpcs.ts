@@ -1,7 +1,7 @@
 import { Rpc, RpcGroup } from "@effect/rpc"
 import { Schema } from "effect"
 import { TimestampMs } from "../../model/index.ts"
-import { AdminOnly, RequiredScope } from "./Annotations.ts"
+import { AdminOnly, ForTenants, RequiredScope } from "./Annotations.ts"
 import { Counts, EventId, limit, Metadata, NullableText, page, Removed, Text } from "./ControlPlaneFields.ts"
 import { failures } from "./Failure.ts"
 
@@ -28,7 +28,7 @@ export const GetOrg = Rpc.make("orgs.get", {
   payload: { orgId: Text },
   success: OrgRow,
   error: failures("NOT_FOUND")
-})
+}).annotate(ForTenants, "org")
 
 /** By id. */
 export const ListOrgs = Rpc.make("orgs.list", {
@@ -47,7 +47,7 @@ export const UpdateOrg = Rpc.make("orgs.update", {
   },
   success: OrgRow,
   error: failures("NOT_FOUND", "CONFLICT")
-})
+}).annotate(ForTenants, "org")
 
 /** Deletes an organization with everything it has, in one commit. */
 export const DeleteOrg = Rpc.make("orgs.delete", {
@@ -83,20 +83,20 @@ export const CreateProject = Rpc.make("projects.create", {
   },
   success: ProjectRow,
   error: failures("NOT_FOUND", "CONFLICT")
-})
+}).annotate(ForTenants, "org")
 
 export const GetProject = Rpc.make("projects.get", {
   payload: { orgId: Text, projectId: Text },
   success: ProjectRow,
   error: failures("NOT_FOUND")
-})
+}).annotate(ForTenants, "org")
 
 /** Of one organization, by id. */
 export const ListProjects = Rpc.make("projects.list", {
   payload: Schema.Struct({ orgId: Text, ...page }),
   success: Schema.Array(ProjectRow),
   error: failures()
-})
+}).annotate(ForTenants, "org")
 
 /** What is not given stays as it is. */
 export const UpdateProject = Rpc.make("projects.update", {
@@ -109,13 +109,13 @@ export const UpdateProject = Rpc.make("projects.update", {
   },
   success: ProjectRow,
   error: failures("NOT_FOUND", "CONFLICT")
-})
+}).annotate(ForTenants, "org")
 
 export const DeleteProject = Rpc.make("projects.delete", {
   payload: { orgId: Text, projectId: Text },
   success: Schema.Struct({ projectId: Schema.String, deleted: Counts }),
   error: failures("NOT_FOUND", "CONFLICT")
-})
+}).annotate(ForTenants, "org")
 
 const series = {
   orgId: Text,
@@ -170,7 +170,7 @@ export const ListUsage = Rpc.make("usage.list", {
   }),
   success: Schema.Array(UsageRow),
   error: failures()
-})
+}).annotate(ForTenants, "org")
 
 /** Sums by metric and unit; the times, inclusive, are widened to whole quarters of an hour. */
 export const SummarizeUsage = Rpc.make("usage.summary", {
@@ -190,7 +190,7 @@ export const SummarizeUsage = Rpc.make("usage.summary", {
     events: Schema.Int
   })),
   error: failures()
-})
+}).annotate(ForTenants, "org")
 
 const Period = Schema.Literal("daily", "weekly", "monthly")
 
@@ -227,7 +227,7 @@ export const ListQuotas = Rpc.make("quotas.list", {
   payload: Schema.Struct({ orgId: Text, ...page }),
   success: Schema.Array(LimitRow),
   error: failures()
-})
+}).annotate(ForTenants, "org")
 
 const state = {
   ...LimitRow.fields,
@@ -247,7 +247,7 @@ export const CheckQuota = Rpc.make("quotas.check", {
   payload: { ...series, period: Schema.optional(Period) },
   success: Schema.NullOr(QuotaState),
   error: failures()
-})
+}).annotate(ForTenants, "org")
 
 export const RemoveQuota = Rpc.make("quotas.remove", {
   payload: { ...series, period: Schema.optional(Period) },

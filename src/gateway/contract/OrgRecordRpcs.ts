@@ -1,7 +1,7 @@
 import { Rpc, RpcGroup } from "@effect/rpc"
 import { Schema } from "effect"
 import { TimestampMs } from "../../model/index.ts"
-import { AdminOnly, RequiredScope } from "./Annotations.ts"
+import { AdminOnly, ForTenants, RequiredScope } from "./Annotations.ts"
 import { EventId, limit, Metadata, NullableText, page, Removed, Text } from "./ControlPlaneFields.ts"
 import { failures } from "./Failure.ts"
 
@@ -119,26 +119,26 @@ export const SetSecretRef = Rpc.make("secretRefs.set", {
   payload: { ...ref, provider: Text, ref: Text, createdBy: MaybeText },
   success: OrgSecretRefRow,
   error: failures("NOT_FOUND")
-})
+}).annotate(ForTenants, "org")
 
 export const GetSecretRef = Rpc.make("secretRefs.get", {
   payload: ref,
   success: OrgSecretRefRow,
   error: failures("NOT_FOUND")
-})
+}).annotate(ForTenants, "org")
 
 /** Of a project, of the organization itself (`projectId: null`), or all; after `<projectId or __org__>/<name>`. */
 export const ListSecretRefs = Rpc.make("secretRefs.list", {
   payload: Schema.Struct({ orgId: Text, projectId: MaybeText, ...page }),
   success: Schema.Array(OrgSecretRefRow),
   error: failures()
-})
+}).annotate(ForTenants, "org")
 
 export const RemoveSecretRef = Rpc.make("secretRefs.remove", {
   payload: ref,
   success: Removed,
   error: failures("NOT_FOUND")
-})
+}).annotate(ForTenants, "org")
 
 export const OrgAuditRow = Schema.Struct({
   id: Schema.Int,
@@ -184,7 +184,7 @@ export const ListOrgAudit = Rpc.make("orgAudit.list", {
   }),
   success: Schema.Array(OrgAuditRow),
   error: failures()
-})
+}).annotate(ForTenants, "org")
 
 /** Computes the chain of an organization anew; what is wrong is the answer, not a failure. */
 export const VerifyOrgAudit = Rpc.make("orgAudit.verify", {
@@ -194,7 +194,7 @@ export const VerifyOrgAudit = Rpc.make("orgAudit.verify", {
     Schema.Struct({ intact: Schema.Literal(false), events: Schema.Int, badId: Schema.Int })
   ),
   error: failures()
-})
+}).annotate(ForTenants, "org")
 
 /** What else an organization has: billing, identity providers, references of secrets, its own audit; ours. */
 export const OrgRecordRpcs = RpcGroup.make(

@@ -1,7 +1,7 @@
 import { Rpc, RpcGroup } from "@effect/rpc"
 import { Schema } from "effect"
 import { TimestampMs } from "../../model/index.ts"
-import { AdminOnly, RequiredScope } from "./Annotations.ts"
+import { AdminOnly, ForTenants, RequiredScope } from "./Annotations.ts"
 import { Counts, Metadata, page, Removed, Text } from "./ControlPlaneFields.ts"
 import { OrgRow } from "./ControlPlaneRpcs.ts"
 import { failures } from "./Failure.ts"
@@ -129,3 +129,4 @@ export const TeamRpcs = RpcGroup.make(
 )
   .annotateRpcs(RequiredScope, "run:admin")
   .annotateRpcs(AdminOnly, true)
+  .annotateRpcs(ForTenants, "org")
