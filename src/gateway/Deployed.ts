@@ -1,7 +1,7 @@
 import { Context } from "effect"
 
 /** What the build says of itself. */
-export interface BuildRecord {
+interface BuildRecord {
   /** Of the repository it was built from; null: it was built outside of one. */
   readonly commit: string | null
   /** There were changes that nobody had committed. */

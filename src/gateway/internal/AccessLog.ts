@@ -2,7 +2,6 @@ import { Effect, type Scope } from "effect"
 import { Principal } from "../../access/index.ts"
 import type { Audit, AuditDetail } from "../../audit/index.ts"
 import type { Actor } from "../../model/index.ts"
-import type { CallOrigin } from "./Dispatcher.ts"
 
 /** How long the calls of a grant are gathered before they are a row. */
 const windowEvery = "1 minute"
@@ -50,7 +49,7 @@ export interface AccessLog {
   readonly entered: (
     principal: Principal.Principal,
     action: "gateway.connect" | "gateway.sign-in",
-    origin: Partial<CallOrigin>
+    origin: Pick<Actor, "requestId" | "traceId">
   ) => Effect.Effect<void>
 }
 
