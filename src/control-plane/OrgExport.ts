@@ -20,9 +20,9 @@ import { positionOf, type UsageLimit, type UsageLimitMethods } from "./UsageLimi
 const maxRows = 100_000
 /** Rows that are read at once. */
 const readRows = 250
-/** A part of an export ends when it has so many records, or characters. */
-const partRecords = 1_000
-const partChars = 1_048_576
+/** A part of an export ends when it has so many records, or characters: small ones leave no old garbage behind. */
+const partRecords = 500
+const partChars = 262_144
 
 const span = { sinceMs: Schema.optional(AtMs), untilMs: Schema.optional(AtMs) }
 const EventId = Schema.NonNegativeInt.annotations({ description: "must be the id of an event, or 0" })
@@ -104,7 +104,7 @@ export interface OrgExportMethods {
    */
   readonly exportOrgAudit: (input: typeof Asked.Encoded) => Effect.Effect<OrgExport, OrgNotFound | ReadError>
   /**
-   * The next part of an export of any size, from its beginning without a cursor: about 1,000 records or a million
+   * The next part of an export of any size, from its beginning without a cursor: about 500 records or 250,000
    * characters. The parts, one after the other, are NDJSON:
    *
    *     {"type":"org-export","format":1,"orgId":…,"exportedAtMs":…,"sinceMs":…,"untilMs":…,"throughAuditId":…}
@@ -258,11 +258,11 @@ export const make = ({ persistence }: Plane, plane: Parts): OrgExportMethods => 
       const section = sections[index]
       if (section === undefined) {
         text.end()
-        return { text: text.text, records, next: null }
+        return { text: text.text(), records, next: null }
       }
       if (records >= partRecords || text.chars >= partChars) {
         const next = cursorText({ section, after: after ?? null, throughAuditId, counts, hash })
-        return { text: text.text, records, next }
+        return { text: text.text(), records, next }
       }
       // Each has rows of a kind of its own; they are written as they are.
       const { page, position } = lists[section] as Listed<object, OrgNotFound | ReadError>
