@@ -22,15 +22,15 @@ export class ExportText<Type extends string> {
     return `${this.lines.join("\n")}\n`
   }
 
-  line(value: object): void {
-    const line = JSON.stringify(value)
+  line(line: string): void {
     this.hash = hash("sha256", `${this.hash}\n${line}`)
     this.lines.push(line)
     this.chars += line.length + 1
   }
 
-  record(type: Type, record: object): void {
-    this.line({ type, record })
+  /** A record as JSON. */
+  record(type: Type, json: string): void {
+    this.line(`{"type":"${type}","record":${json}}`)
     this.counts[type]++
     this.records++
   }
