@@ -67,7 +67,7 @@ const pageOfVerification = 1_000
 export const make = ({ persistence }: Plane): OrgAuditMethods => {
   const table = makeTable(persistence, "_smithers_cp_audit_events", OrgAuditEvent, { key: ["id"], generated: ["id"] })
 
-  const search = makeSearch(persistence, table, "oldest-first")
+  const search = makeSearch(persistence, table.name, table.select, "oldest-first")
 
   const record = batched(persistence, (events: ReadonlyArray<Unchained>) => append(events, { checkProjects: true }))
 

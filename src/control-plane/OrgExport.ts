@@ -6,23 +6,25 @@ import type { IdentityProvider, IdentityProviderMethods } from "./IdentityProvid
 import { ExportText } from "./internal/ExportText.ts"
 import { checked } from "./internal/Input.ts"
 import type { Plane } from "./internal/Plane.ts"
+import { betweenOf, makeSearch } from "./internal/Search.ts"
+import { makeTable } from "./internal/Table.ts"
 import type { Organization, OrganizationMethods } from "./Organization.ts"
 import type { OrgAuditMethods } from "./OrgAudit.ts"
-import type { OrgAuditEvent } from "./OrgAuditEvent.ts"
+import { OrgAuditEvent } from "./OrgAuditEvent.ts"
 import type { OrgSecretRef, OrgSecretRefMethods } from "./OrgSecretRef.ts"
 import type { Project, ProjectMethods, ProjectTeam } from "./Project.ts"
 import type { ReservationMethods } from "./Reservation.ts"
 import type { Team, TeamMember, TeamMethods } from "./Team.ts"
-import type { UsageMethods, UsageSummary } from "./Usage.ts"
+import { UsageEvent, type UsageMethods, type UsageSummary } from "./Usage.ts"
 import { positionOf, type UsageLimit, type UsageLimitMethods } from "./UsageLimit.ts"
 
 /** Rows of one kind in one document; the next one goes on behind them. */
 const maxRows = 100_000
 /** Rows that are read at once. */
 const readRows = 250
-/** A part of an export ends when it has so many records, or characters. */
-const partRecords = 1_000
-const partChars = 1_048_576
+/** A part of an export ends when it has so many records, or characters: small ones leave no old garbage behind. */
+const partRecords = 500
+const partChars = 262_144
 
 const span = { sinceMs: Schema.optional(AtMs), untilMs: Schema.optional(AtMs) }
 const EventId = Schema.NonNegativeInt.annotations({ description: "must be the id of an event, or 0" })
@@ -104,7 +106,7 @@ export interface OrgExportMethods {
    */
   readonly exportOrgAudit: (input: typeof Asked.Encoded) => Effect.Effect<OrgExport, OrgNotFound | ReadError>
   /**
-   * The next part of an export of any size, from its beginning without a cursor: about 1,000 records or a million
+   * The next part of an export of any size, from its beginning without a cursor: about 500 records or 250,000
    * characters. The parts, one after the other, are NDJSON:
    *
    *     {"type":"org-export","format":1,"orgId":…,"exportedAtMs":…,"sinceMs":…,"untilMs":…,"throughAuditId":…}
@@ -161,11 +163,15 @@ const all = Effect.fnUntraced(function*<A, E>({ page, position }: Listed<A, E>) 
   }
 })
 
+interface Time {
+  readonly sinceMs?: number | undefined
+  readonly untilMs?: number | undefined
+}
+
 const listsOf = (
   plane: Parts,
   orgId: string,
-  time: { readonly sinceMs?: number | undefined; readonly untilMs?: number | undefined },
-  throughAuditId = Infinity
+  time: Time
 ) => ({
   org: whole(Effect.map(plane.getOrg(orgId), (org) => [org])),
   team: listed((after, limit) => plane.listTeams({ orgId, after, limit }), ({ teamId }) => teamId),
@@ -198,90 +204,121 @@ const listsOf = (
     ({ reservationId }) => reservationId
   ),
   usage: whole(plane.summarizeUsage({ orgId, ...time })),
-  usageEvent: listed(
-    (after, limit) =>
-      plane.listUsage({ orgId, ...time, limit, beforeId: after === undefined ? undefined : Number(after) }),
-    ({ id }) => String(id)
-  ),
   auditEvent: listed(
     (after, limit) =>
-      Effect.map(
-        plane.listAuditEvents({ orgId, ...time, limit, afterId: after === undefined ? undefined : Number(after) }),
-        (events) => events.filter(({ id }) => id <= throughAuditId)
-      ),
+      plane.listAuditEvents({ orgId, ...time, limit, afterId: after === undefined ? undefined : Number(after) }),
     ({ id }) => String(id)
   )
 })
 
-export const make = ({ persistence }: Plane, plane: Parts): OrgExportMethods => ({
-  exportOrgAudit: Effect.fn("ControlPlane.exportOrgAudit")(function*(input) {
-    const { afterId, orgId, ...time } = yield* checkAsked(input)
-    const lists = listsOf(plane, orgId, time)
-    const org = yield* plane.getOrg(orgId)
-    const { page, position } = lists.auditEvent
-    const auditEvents = yield* all(
-      listed((after, limit) => page(after ?? (afterId === undefined ? undefined : String(afterId)), limit), position)
-    )
-    return {
-      exportedAtMs: yield* Clock.currentTimeMillis,
-      org,
-      projects: yield* all(lists.project),
-      projectTeams: yield* all(lists.projectTeam),
-      teams: yield* all(lists.team),
-      teamMembers: yield* all(lists.teamMember),
-      billing: (yield* all(lists.billingAccount))[0] ?? null,
-      identityProviders: yield* all(lists.identityProvider),
-      usage: yield* all(lists.usage),
-      usageLimits: yield* all(lists.usageLimit),
-      secretRefs: yield* all(lists.secretRef),
-      auditEvents,
-      nextAfterId: auditEvents.length >= maxRows ? auditEvents.at(-1)?.id ?? null : null
-    }
-  }),
+/** What there may be millions of goes from the database into the text without being looked at. */
+const makeEvents = ({ persistence }: Plane) => {
+  const usage = makeTable(persistence, "_smithers_cp_usage_events", UsageEvent, { key: ["id"] })
+  const audit = makeTable(persistence, "_smithers_cp_audit_events", OrgAuditEvent, { key: ["id"] })
+  const usageSearch = makeSearch(persistence, usage.name, usage.selectJson, "newest-first")
+  const auditSearch = makeSearch(persistence, audit.name, audit.selectJson, "oldest-first")
 
-  exportOrgPart: Effect.fn("ControlPlane.exportOrgPart")(function*(input) {
-    const { cursor, orgId, ...time } = yield* checkAskedPart(input)
-    // Gone in between: there is no more to be had.
-    yield* plane.getOrg(orgId)
-    const throughAuditId = cursor?.throughAuditId ?? (yield* lastAuditId(persistence, orgId))
-    const text = new ExportText(cursor ?? beginning)
-    if (cursor === undefined) {
-      const { sinceMs = null, untilMs = null } = time
-      const exportedAtMs = yield* Clock.currentTimeMillis
-      text.line({ type: "org-export", format: 1, orgId, exportedAtMs, sinceMs, untilMs, throughAuditId })
-    }
-    const lists = listsOf(plane, orgId, time, throughAuditId)
-    let index = cursor === undefined ? 0 : sections.indexOf(cursor.section)
-    let after = cursor?.after ?? undefined
-    for (;;) {
-      const { counts, hash, records } = text
-      const section = sections[index]
-      if (section === undefined) {
-        text.end()
-        return { text: text.text, records, next: null }
-      }
-      if (records >= partRecords || text.chars >= partChars) {
-        const next = cursorText({ section, after: after ?? null, throughAuditId, counts, hash })
-        return { text: text.text, records, next }
-      }
-      // Each has rows of a kind of its own; they are written as they are.
-      const { page, position } = lists[section] as Listed<object, OrgNotFound | ReadError>
-      const rows = yield* Effect.catchTag(
-        page(after, readRows),
-        "InvalidInput",
-        () => new InvalidInput({ field: "cursor", bound: cursorBound })
-      )
-      for (const row of rows) text.record(section, row)
-      const last = rows.at(-1)
-      if (rows.length < readRows || last === undefined) {
-        index++
-        after = undefined
-      } else {
-        after = position(last)
-      }
-    }
+  /** A cursor that was made up is refused. */
+  const idOf = (after: string) => {
+    const id = Number(after)
+    return Number.isSafeInteger(id) ? Effect.succeed(id) : new InvalidInput({ field: "cursor", bound: cursorBound })
+  }
+  return (orgId: string, time: Time, throughAuditId: number) => ({
+    usageEvent: listed(
+      (after = String(Number.MAX_SAFE_INTEGER), limit) =>
+        Effect.flatMap(
+          idOf(after),
+          (from) => usageSearch({ orgId, from, limit, equal: {}, between: betweenOf("observed_at_ms", time) })
+        ),
+      ({ id }) => String(id)
+    ),
+    auditEvent: listed(
+      (after = "0", limit) =>
+        Effect.map(
+          Effect.flatMap(idOf(after), (from) =>
+            auditSearch({ orgId, from, limit, equal: {}, between: betweenOf("occurred_at_ms", time) })),
+          (events) =>
+            events.filter(({ id }) => id <= throughAuditId)
+        ),
+      ({ id }) => String(id)
+    )
   })
-})
+}
+
+export const make = (base: Plane, plane: Parts): OrgExportMethods => {
+  const events = makeEvents(base)
+  return {
+    exportOrgAudit: Effect.fn("ControlPlane.exportOrgAudit")(function*(input) {
+      const { afterId, orgId, ...time } = yield* checkAsked(input)
+      const lists = listsOf(plane, orgId, time)
+      const org = yield* plane.getOrg(orgId)
+      const { page, position } = lists.auditEvent
+      const auditEvents = yield* all(
+        listed((after, limit) => page(after ?? (afterId === undefined ? undefined : String(afterId)), limit), position)
+      )
+      return {
+        exportedAtMs: yield* Clock.currentTimeMillis,
+        org,
+        projects: yield* all(lists.project),
+        projectTeams: yield* all(lists.projectTeam),
+        teams: yield* all(lists.team),
+        teamMembers: yield* all(lists.teamMember),
+        billing: (yield* all(lists.billingAccount))[0] ?? null,
+        identityProviders: yield* all(lists.identityProvider),
+        usage: yield* all(lists.usage),
+        usageLimits: yield* all(lists.usageLimit),
+        secretRefs: yield* all(lists.secretRef),
+        auditEvents,
+        nextAfterId: auditEvents.length >= maxRows ? auditEvents.at(-1)?.id ?? null : null
+      }
+    }),
+
+    exportOrgPart: Effect.fn("ControlPlane.exportOrgPart")(function*(input) {
+      const { cursor, orgId, ...time } = yield* checkAskedPart(input)
+      // Gone in between: there is no more to be had.
+      yield* plane.getOrg(orgId)
+      const throughAuditId = cursor?.throughAuditId ?? (yield* lastAuditId(base.persistence, orgId))
+      const text = new ExportText(cursor ?? beginning)
+      if (cursor === undefined) {
+        const { sinceMs = null, untilMs = null } = time
+        const exportedAtMs = yield* Clock.currentTimeMillis
+        text.line(
+          JSON.stringify({ type: "org-export", format: 1, orgId, exportedAtMs, sinceMs, untilMs, throughAuditId })
+        )
+      }
+      const lists = { ...listsOf(plane, orgId, time), ...events(orgId, time, throughAuditId) }
+      let index = cursor === undefined ? 0 : sections.indexOf(cursor.section)
+      let after = cursor?.after ?? undefined
+      for (;;) {
+        const { counts, hash, records } = text
+        const section = sections[index]
+        if (section === undefined) {
+          text.end()
+          return { text: text.text(), records, next: null }
+        }
+        if (records >= partRecords || text.chars >= partChars) {
+          const next = cursorText({ section, after: after ?? null, throughAuditId, counts, hash })
+          return { text: text.text(), records, next }
+        }
+        // Each has rows of a kind of its own; they are written as they are.
+        const { page, position } = lists[section] as Listed<object, OrgNotFound | ReadError>
+        const rows = yield* Effect.catchTag(
+          page(after, readRows),
+          "InvalidInput",
+          () => new InvalidInput({ field: "cursor", bound: cursorBound })
+        )
+        for (const row of rows) text.record(section, "json" in row ? String(row.json) : JSON.stringify(row))
+        const last = rows.at(-1)
+        if (rows.length < readRows || last === undefined) {
+          index++
+          after = undefined
+        } else {
+          after = position(last)
+        }
+      }
+    })
+  }
+}
 
 const lastAuditId = ({ read }: Plane["persistence"], orgId: string) =>
   Effect.map(

@@ -153,7 +153,7 @@ export const makeRecorder = ({ persistence }: Plane): Recording => {
 export const make = ({ persistence }: Plane, { recorder, table }: Recording): UsageMethods => {
   const { read } = persistence
   const store = batched(persistence, record)
-  const search = makeSearch(persistence, table, "newest-first")
+  const search = makeSearch(persistence, table.name, table.select, "newest-first")
 
   return {
     recordUsage: (input) =>

@@ -7,8 +7,9 @@ interface Begun<Type extends string> {
 
 /** The lines of one part of an export, counted and hashed on from the parts before. */
 export class ExportText<Type extends string> {
-  text = ""
+  private readonly lines: Array<string> = []
   records = 0
+  chars = 0
   readonly counts: Record<Type, number>
   hash: string
 
@@ -17,23 +18,24 @@ export class ExportText<Type extends string> {
     this.hash = begun.hash
   }
 
-  get chars(): number {
-    return this.text.length
+  text(): string {
+    return `${this.lines.join("\n")}\n`
   }
 
-  line(value: object): void {
-    const line = JSON.stringify(value)
+  line(line: string): void {
     this.hash = hash("sha256", `${this.hash}\n${line}`)
-    this.text += `${line}\n`
+    this.lines.push(line)
+    this.chars += line.length + 1
   }
 
-  record(type: Type, record: object): void {
-    this.line({ type, record })
+  /** A record as JSON. */
+  record(type: Type, json: string): void {
+    this.line(`{"type":"${type}","record":${json}}`)
     this.counts[type]++
     this.records++
   }
 
   end(): void {
-    this.text += `${JSON.stringify({ type: "end", counts: this.counts, hash: this.hash })}\n`
+    this.lines.push(JSON.stringify({ type: "end", counts: this.counts, hash: this.hash }))
   }
 }

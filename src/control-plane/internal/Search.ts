@@ -1,6 +1,5 @@
 import { Effect } from "effect"
 import type { Persistence, PersistenceError, Write } from "../../persistence/index.ts"
-import type { Table } from "./Table.ts"
 
 /** Rows that are looked at without a pause. */
 const stretch = 5_000
@@ -29,14 +28,15 @@ export const betweenOf = (
  */
 export const makeSearch = <A>(
   { read }: Persistence.Persistence["Type"],
-  table: Table<A>,
+  name: string,
+  /** The rows with this behind `FROM <name>`. */
+  select: (tail: string, params: ReadonlyArray<Write.SqlValue>) => Effect.Effect<ReadonlyArray<A>, PersistenceError>,
   direction: "oldest-first" | "newest-first"
 ) => {
   const [behind, upTo, order] = direction === "oldest-first" ? [">", "<=", "ASC"] : ["<", ">=", "DESC"]
-  const endText =
-    `SELECT id FROM ${table.name} WHERE org_id = ? AND id ${behind} ? ORDER BY id ${order} LIMIT 1 OFFSET ${
-      stretch - 1
-    }`
+  const endText = `SELECT id FROM ${name} WHERE org_id = ? AND id ${behind} ? ORDER BY id ${order} LIMIT 1 OFFSET ${
+    stretch - 1
+  }`
 
   return ({ between, equal, from, limit, orgId }: Search): Effect.Effect<ReadonlyArray<A>, PersistenceError> => {
     const given = Object.entries(equal).flatMap(([column, value]) => value === null ? [] : [[column, value] as const])
@@ -46,7 +46,7 @@ export const makeSearch = <A>(
     ].join(" ")
     const params: ReadonlyArray<Write.SqlValue> = [...given.map(([, value]) => value), ...(between?.slice(1) ?? [])]
     const page = (position: number, end: number | null, most: number) =>
-      table.select(
+      select(
         `WHERE org_id = ? AND id ${behind} ? ${end === null ? "" : `AND id ${upTo} ?`} ${conditions}
           ORDER BY id ${order} LIMIT ?`,
         [orgId, position, ...(end === null ? [] : [end]), ...params, most]
