@@ -7,7 +7,7 @@ import net from "node:net"
 import * as EgressConfig from "../../../src/sandbox/EgressConfig.ts"
 import * as EgressProxy from "../../../src/sandbox/EgressProxy.ts"
 import * as EgressResolver from "../../../src/sandbox/EgressResolver.ts"
-import { isPublic } from "../../../src/sandbox/internal/runtime/PublicAddress.ts"
+import { isPublic } from "../../../src/outbound/index.ts"
 import { bubblewrapWith, proxyLayer, run } from "./support.ts"
 
 /** A web server on loopback that echoes what it was asked. */
