@@ -1,7 +1,7 @@
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import { ConfigError, Effect, Layer, Option } from "effect"
 import { Access, AccessConfig } from "./access/index.ts"
-import { Audit, AuditConfig, AuditSink, AuditTrail, Checkpoints, Deployment } from "./audit/index.ts"
+import { Audit, AuditConfig, AuditTrail, Checkpoints, Deployment } from "./audit/index.ts"
 import { Cache, CacheConfig } from "./cache/index.ts"
 import { Home, ServiceInfo } from "./cli/index.ts"
 import * as SecretAudit from "./cli/SecretAudit.ts"
@@ -16,6 +16,16 @@ import { ApprovalStore, Engine, EngineConfig, Runner, Supervisor, TaskCache, Tim
 import type { GatewayClient } from "./gateway/client.ts"
 import { Gateway, GatewayConfig } from "./gateway/index.ts"
 import { Journal, RunStore } from "./journal/index.ts"
+import { Outbound, OutboundConfig } from "./outbound/index.ts"
+import {
+  Courier,
+  DeadLetters,
+  Feeds,
+  Outbox,
+  OutboxConfig,
+  WebhookConfig,
+  Webhooks
+} from "./outbox/index.ts"
 import { Persistence, PersistenceConfig } from "./persistence/index.ts"
 import {
   BlobStore,
@@ -52,7 +62,10 @@ const settings = [
   WorkflowsConfig.layerConfig,
   SandboxConfig.layerConfig,
   RuntimeConfig.layerConfig,
-  GatewayConfig.layerConfig
+  GatewayConfig.layerConfig,
+  OutboundConfig.layerConfig,
+  OutboxConfig.layerConfig,
+  WebhookConfig.layerConfig
 ] as const
 
 /** Reads every setting of the service; fails with all that is wrong, not with the first. */
@@ -65,12 +78,20 @@ export const checkSettings = Effect.validateAll(
 /** They are read before anything is opened, so that a bad one leaves no trace. */
 const Settings = Layer.unwrapEffect(Effect.as(checkSettings, Layer.mergeAll(...settings)))
 
-/** Signed from its beginning; nothing of it leaves the home unless somebody supplies a sink. */
+/** What audit and control plane tell others of, in the commit that writes it down; nothing unless webhooks are set. */
+const OutboxLive = Layer.provideMerge(Feeds.layer, Outbox.layer)
+
+/** Signed from its beginning. */
 const AuditLive = StartAudit.layer.pipe(
   Layer.provideMerge(AuditTrail.layer),
   Layer.provideMerge(Checkpoints.layer),
-  Layer.provide(AuditSink.layerNone),
-  Layer.provideMerge(Audit.layer)
+  Layer.provideMerge(Audit.layer),
+  Layer.provideMerge(OutboxLive)
+)
+
+/** What is in the outbox leaves the house. */
+const CourierLive = Layer.merge(Layer.provide(Courier.layer, Webhooks.layer), DeadLetters.layer).pipe(
+  Layer.provideMerge(Outbound.layer)
 )
 
 const AccessLive = Layer.provide(Access.layer, Gateway.layerMethods)
@@ -140,6 +161,7 @@ export const App = Info.pipe(
   Layer.provideMerge(EngineLive),
   Layer.provideMerge(Layer.mergeAll(JournalLive, Cache.layer, ControlPlane.layer)),
   Layer.provideMerge(AccessLive),
+  Layer.provideMerge(CourierLive),
   Layer.provideMerge(SecretsLive),
   Layer.provideMerge(AuditLive),
   Layer.provideMerge(Persistence.layer),

@@ -10,6 +10,7 @@ import { configCommand } from "./commands/ConfigCommand.ts"
 import { orgCommand, projectCommand, quotaCommand, usageCommand } from "./commands/ControlPlaneCommands.ts"
 import { diffCommand } from "./commands/DiffCommand.ts"
 import { doctorCommand } from "./commands/DoctorCommand.ts"
+import { outboxCommand } from "./commands/OutboxCommands.ts"
 import { runCommand } from "./commands/RunCommand.ts"
 import {
   cancelCommand,
@@ -102,6 +103,7 @@ const rootCommand = <E, F, R>(composition: Composition<E, F, R>) => {
       projectCommand,
       usageCommand,
       quotaCommand,
+      outboxCommand,
       backupCommand,
       doctorCommand,
       workerCommand(composition.work),

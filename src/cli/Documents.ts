@@ -5,6 +5,7 @@ import {
   CacheEntryRow,
   DeleteOrg,
   DeleteProject,
+  DropOutbox,
   EventRow,
   ExamineService,
   GetRunDiff,
@@ -14,10 +15,12 @@ import {
   ListAudit,
   NodeStateRow,
   OrgRow,
+  OutboxBatchRow,
   ProjectRow,
   PruneAudit,
   QuotaState,
   RemoveQuota,
+  RetryOutbox,
   RotateAuditKey,
   RunDetail,
   RunRow,
@@ -220,3 +223,12 @@ export const QuotaStateDocument = Schema.Struct({ check: Schema.NullOr(QuotaStat
 
 /** `quota remove`. */
 export const QuotaRemovedDocument = RemoveQuota.successSchema
+
+/** `outbox list`. */
+export const OutboxDocument = Schema.Struct({ batches: Schema.Array(OutboxBatchRow) })
+
+/** `outbox retry`. */
+export const OutboxRetriedDocument = RetryOutbox.successSchema
+
+/** `outbox drop`. */
+export const OutboxDroppedDocument = DropOutbox.successSchema

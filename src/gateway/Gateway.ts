@@ -23,6 +23,7 @@ import { makeSnapshot } from "./internal/Snapshot.ts"
 import { makeStreamCaps } from "./internal/StreamCaps.ts"
 import { makeUpgrades } from "./internal/Upgrades.ts"
 import * as NodeHandlers from "./NodeHandlers.ts"
+import * as OutboxHandlers from "./OutboxHandlers.ts"
 import * as RunHandlers from "./RunHandlers.ts"
 import * as SandboxHandlers from "./SandboxHandlers.ts"
 import * as ServiceState from "./ServiceState.ts"
@@ -114,7 +115,8 @@ const handlers = Layer.mergeAll(
   TokenHandlers.layer,
   HealthHandlers.layer,
   WorkerHandlers.layer,
-  ControlPlaneHandlers.layer
+  ControlPlaneHandlers.layer,
+  OutboxHandlers.layer
 )
 
 /** Listens as `GatewayConfig` says, from its building until its scope closes. */

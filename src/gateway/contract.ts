@@ -63,6 +63,7 @@ export {
   type OutputField,
   RetryTask
 } from "./contract/NodeRpcs.ts"
+export { DropOutbox, ListOutbox, OutboxBatchRow, OutboxRpcs, RetryOutbox } from "./contract/OutboxRpcs.ts"
 export { RunDetail, RunRow, RunState } from "./contract/RunRow.ts"
 export {
   CancelRun,

@@ -10,6 +10,7 @@ import { DoctorRpcs } from "./DoctorRpcs.ts"
 import { EventRpcs } from "./EventRpcs.ts"
 import { HealthRpcs } from "./HealthRpcs.ts"
 import { NodeRpcs } from "./NodeRpcs.ts"
+import { OutboxRpcs } from "./OutboxRpcs.ts"
 import { RunRpcs } from "./RunRpcs.ts"
 import { SandboxRpcs } from "./SandboxRpcs.ts"
 import { TokenRpcs } from "./TokenRpcs.ts"
@@ -29,7 +30,8 @@ export const GatewayRpcs = RunRpcs.merge(
   TokenRpcs,
   HealthRpcs,
   WorkerRpcs,
-  ControlPlaneRpcs
+  ControlPlaneRpcs,
+  OutboxRpcs
 )
 
 export type GatewayRpc = RpcGroup.Rpcs<typeof GatewayRpcs>
