@@ -6,6 +6,7 @@
 export * as Access from "./Access.ts"
 export * as AccessConfig from "./AccessConfig.ts"
 export { AdminTokenUnavailable, Forbidden, InvalidGrant, TokenNotFound, Unauthorized } from "./AccessError.ts"
+export { type Identity, IdentityRefused, IdentityVerifier } from "./IdentityVerifier.ts"
 export { holds } from "./internal/Scopes.ts"
 export { Methods } from "./Methods.ts"
 export type { Permit } from "./Permit.ts"
