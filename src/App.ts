@@ -11,7 +11,7 @@ import * as Worker from "./cli/Worker.ts"
 import * as WorkerLink from "./cli/WorkerLink.ts"
 import * as WorkflowModules from "./cli/WorkflowModules.ts"
 import * as WorkflowsConfig from "./cli/WorkflowsConfig.ts"
-import { ControlPlane } from "./control-plane/index.ts"
+import { ControlPlane, GrantTenants, RunBudget } from "./control-plane/index.ts"
 import { ApprovalStore, Engine, EngineConfig, Runner, Supervisor, TaskCache, TimerStore } from "./engine/index.ts"
 import type { GatewayClient } from "./gateway/client.ts"
 import { Gateway, GatewayConfig } from "./gateway/index.ts"
@@ -94,7 +94,12 @@ const CourierLive = Layer.merge(Layer.provide(Courier.layer, Webhooks.layer), De
   Layer.provideMerge(Outbound.layer)
 )
 
-const AccessLive = Layer.provide(Access.layer, Gateway.layerMethods)
+/** Grants, and the organizations that they are bound to. */
+const AccessLive = Access.layer.pipe(
+  Layer.provide(Gateway.layerMethods),
+  Layer.provideMerge(GrantTenants.layer),
+  Layer.provideMerge(ControlPlane.layer)
+)
 
 const JournalLive = Layer.merge(Journal.layer, RunStore.layer)
 
@@ -126,7 +131,9 @@ const SandboxLive = Sandbox.layer.pipe(
 
 const EngineLive = Layer.merge(Engine.layer, TaskCache.layer).pipe(
   Layer.provideMerge(Runner.layer),
-  Layer.provideMerge(Layer.merge(ApprovalStore.layer, TimerStore.layer))
+  Layer.provideMerge(Layer.merge(ApprovalStore.layer, TimerStore.layer)),
+  // Runs of nobody's organization are never asked for.
+  Layer.provide(RunBudget.layer())
 )
 
 /** Takes up unfinished runs and listens when, and only when, the workflows are there. */
@@ -159,7 +166,7 @@ export const App = Info.pipe(
   Layer.provideMerge(WorkflowModules.layer),
   Layer.provideMerge(SandboxLive),
   Layer.provideMerge(EngineLive),
-  Layer.provideMerge(Layer.mergeAll(JournalLive, Cache.layer, ControlPlane.layer)),
+  Layer.provideMerge(Layer.mergeAll(JournalLive, Cache.layer)),
   Layer.provideMerge(AccessLive),
   Layer.provideMerge(CourierLive),
   Layer.provideMerge(SecretsLive),

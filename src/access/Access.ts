@@ -1,10 +1,22 @@
-import { Clock, Context, Duration, Effect, Layer, Metric, MetricKey, Number, Option, type Redacted } from "effect"
+import {
+  Clock,
+  Context,
+  Duration,
+  Effect,
+  Either,
+  Layer,
+  Metric,
+  MetricKey,
+  Number,
+  Option,
+  type Redacted
+} from "effect"
 import { Audit } from "../audit/index.ts"
-import { type Actor, actorName, Bounds, type CatalogScope, systemActor } from "../model/index.ts"
+import { type Actor, actorName, Bounds, type CatalogScope, type Reach, reaches, systemActor } from "../model/index.ts"
 import { Persistence, type PersistenceError } from "../persistence/index.ts"
 import { SecretGuard } from "../secrets/index.ts"
 import { AccessConfig } from "./AccessConfig.ts"
-import { Forbidden, InvalidGrant, TokenNotFound, Unauthorized } from "./AccessError.ts"
+import { Forbidden, InvalidGrant, TenantNotFound, TokenNotFound, Unauthorized } from "./AccessError.ts"
 import { makeAdminTokenFile } from "./internal/AdminTokenFile.ts"
 import { checkMs, checkRequest } from "./internal/checkRequest.ts"
 import { ensureAdminToken } from "./internal/ensureAdminToken.ts"
@@ -18,6 +30,8 @@ import { Methods } from "./Methods.ts"
 import { migrations } from "./migrations.ts"
 import { Permit } from "./Permit.ts"
 import { type Principal, toActor } from "./Principal.ts"
+import { administersTenant, isTenantRole, outranks, tenantRoles } from "./TenantRoles.ts"
+import { Tenants } from "./Tenants.ts"
 import { grantBounds, type TokenGrant } from "./TokenGrant.ts"
 
 /** A new token. The secret exists here and nowhere else. */
@@ -36,16 +50,24 @@ export class Access extends Context.Tag("smithers-orchestrator/access/Access")<A
   /**
    * Makes a token. Nobody gives what they do not hold: the actor's own scopes must imply every scope asked for, and
    * only an `admin`, whoever holds `*`, or the service itself (`systemActor`) may make an `admin`.
+   *
+   * Of an organization (`orgId`) the role is one of `tenantRoles`, which says what it may do; `scopes` may only be fewer.
+   * Whoever acts for an organization makes grants of that organization only, of its own rank or below, and for no
+   * project that it does not reach itself.
    */
   readonly issue: (request: {
     readonly role: string
-    readonly scopes: ReadonlyArray<string>
+    /** Needed unless a role of an organization says them. */
+    readonly scopes?: ReadonlyArray<string> | undefined
+    readonly orgId?: string | undefined
+    /** At most 64; all of the organization, or all that the actor reaches of it, unless given. */
+    readonly projectIds?: ReadonlyArray<string> | undefined
     readonly userId?: string | undefined
     /** Default: 24 hours, or the configured maximum if that is shorter. */
     readonly ttlMs?: number | undefined
     readonly label?: string | undefined
     readonly actor: Actor
-  }) => Effect.Effect<Issued, InvalidGrant | Forbidden | PersistenceError>
+  }) => Effect.Effect<Issued, InvalidGrant | Forbidden | TenantNotFound | PersistenceError>
   /** Who the bearer of `presented` is, at this moment. Costs no SQL. */
   readonly authenticate: (presented: string) => Effect.Effect<Principal, Unauthorized>
   /** Whether the principal holds `scope` (`wire-protocol.md` §3.5), for the sake of `method` if one is called. */
@@ -56,10 +78,20 @@ export class Access extends Context.Tag("smithers-orchestrator/access/Access")<A
   ) => Effect.Effect<Permit<S>, Forbidden>
   /** The same without a permit, for what is shown or not. */
   readonly permits: (principal: Principal, scope: CatalogScope, method?: string) => boolean
+  /** How far the principal reaches where `scope` is needed; null: everywhere. Costs no SQL unless teams limit it. */
+  readonly reach: (principal: Principal, scope: CatalogScope) => Effect.Effect<Reach | null, PersistenceError>
   /** Puts into the audit that the principal was not let do something; of many of a kind a few a minute. */
   readonly noteRefused: (principal: Principal, operation: string, requiredScope: string) => Effect.Effect<void>
-  /** Ends a grant now. A grant that has been revoked already stays as it is. */
-  readonly revoke: (tokenId: string, actor: Actor) => Effect.Effect<TokenGrant, TokenNotFound | PersistenceError>
+  /**
+   * Ends a grant now. A grant that has been revoked already stays as it is. Whoever acts for an organization finds no
+   * other grants than those of its own, and ends none that outranks it.
+   */
+  readonly revoke: (
+    tokenId: string,
+    actor: Actor
+  ) => Effect.Effect<TokenGrant, TokenNotFound | Forbidden | PersistenceError>
+  /** Ends every grant of an organization, which is about to go; answers how many. */
+  readonly revokeOrg: (orgId: string, actor: Actor) => Effect.Effect<number, PersistenceError>
   /**
    * A new token with the scopes, role, user, label and lifetime of the old one, which is revoked at once or, if asked
    * for, after an overlap of at most a day. The actor has to hold what the grant gives, unless it is its own.
@@ -73,6 +105,8 @@ export class Access extends Context.Tag("smithers-orchestrator/access/Access")<A
   readonly list: (query: {
     readonly afterTokenId?: string | undefined
     readonly limit: number
+    /** Who asks: for an organization, it sees that organization's; the operator unless given. */
+    readonly actor?: Actor | undefined
   }) => Effect.Effect<ReadonlyArray<TokenGrant>, PersistenceError>
   /** Waits until the grant ends, and says how. For whoever holds something open on its strength. */
   readonly ended: (tokenId: string) => Effect.Effect<"revoked" | "expired">
@@ -107,11 +141,19 @@ const toGrant = ({ sha256: _, ...grant }: TokenRow): TokenGrant => grant
 const noToken = (tokenId: string) =>
   new TokenNotFound({ tokenId: /^[0-9a-f]{16}$/.test(tokenId) ? tokenId : "(malformed)" })
 
+/** Whether the actor may know of the grant: one of its own organization, which reaches no further than it does itself. */
+const sees = ({ reach }: Actor, { orgId, projectIds }: TokenGrant): boolean => {
+  if (reach === null || reach === undefined) return true
+  const own = reach.projectIds
+  return orgId === reach.orgId && (own === null || projectIds?.every((projectId) => own.includes(projectId)) === true)
+}
+
 const make = Effect.gen(function*() {
   const config = yield* AccessConfig
   const persistence = yield* Persistence.Persistence
   const audit = yield* Audit.Audit
   const methods = yield* Methods
+  const tenants = yield* Tenants
   const guard = yield* SecretGuard.SecretGuard
   // One that we made is known by its format.
   yield* Option.match(config.adminToken, {
@@ -139,10 +181,20 @@ const make = Effect.gen(function*() {
   yield* Effect.addFinalizer(() => writeUses)
   yield* Effect.forkScoped(Effect.forever(Effect.zipRight(grants.used, Effect.delay(writeUses, usesEvery))))
 
-  const find = Effect.fnUntraced(function*(tokenId: string) {
+  const find = Effect.fnUntraced(function*(tokenId: string, actor: Actor) {
     const row = grants.get(tokenId) ?? Option.getOrUndefined(yield* queries.find(tokenId))
-    return row === undefined ? yield* noToken(tokenId) : row
+    return row === undefined || !sees(actor, row) ? yield* noToken(tokenId) : row
   })
+
+  const refuseGiving = Effect.fnUntraced(function*(operation: string, actor: Actor, lacking: string) {
+    const error = new Forbidden({ requiredScope: lacking, method: operation })
+    yield* noteRefusal(operation, error._tag, actor, error.message)
+    return yield* error
+  })
+
+  /** Within an organization nobody disposes of what outranks them. */
+  const checkRank = (operation: string, actor: Actor, role: string) =>
+    actor.reach && !outranks(actor.role, role) ? refuseGiving(operation, actor, role) : Effect.void
 
   /** Nobody gives what they do not hold; the service itself may give everything. */
   const checkGiver = Effect.fnUntraced(function*(
@@ -151,12 +203,27 @@ const make = Effect.gen(function*() {
     { role, scopes }: Pick<TokenGrant, "role" | "scopes">
   ) {
     if (actor === systemActor) return
-    const makesAdmin = role.toLowerCase() === "admin" && actor.role.toLowerCase() !== "admin"
+    yield* checkRank(operation, actor, role)
+    const makesAdmin = !actor.reach && administersTenant(role.toLowerCase()) && actor.role.toLowerCase() !== "admin"
     const lacking = (makesAdmin ? ["*", ...scopes] : scopes).find((scope) => !covers(actor.scopes, scope, methods))
-    if (lacking === undefined) return
-    const error = new Forbidden({ requiredScope: lacking, method: operation })
-    yield* noteRefusal(operation, error._tag, actor, error.message)
-    return yield* error
+    if (lacking !== undefined) yield* refuseGiving(operation, actor, lacking)
+  })
+
+  /** The organization and the projects that a new grant is for, if there are such and the actor reaches them. */
+  const checkTenant = Effect.fnUntraced(function*(
+    { reach = null }: Actor,
+    orgId: string,
+    projectIds: ReadonlyArray<string> | undefined
+  ) {
+    if (reach === null ? !(yield* tenants.hasOrg(orgId)) : reach.orgId !== orgId) {
+      return yield* new TenantNotFound({ orgId, projectId: null })
+    }
+    for (const projectId of projectIds ?? []) {
+      if (!(yield* tenants.hasProject(orgId, projectId)) || !reaches(reach, { orgId, projectId })) {
+        return yield* new TenantNotFound({ orgId, projectId })
+      }
+    }
+    return { orgId, projectIds: projectIds === undefined ? reach?.projectIds ?? null : [...new Set(projectIds)] }
   })
 
   const refuseSecret = (field: string, text = "") =>
@@ -181,12 +248,15 @@ const make = Effect.gen(function*() {
     noteRefusal("access.refuse", requiredScope, toActor(principal), `${operation} needs ${requiredScope}`)
 
   return Access.of({
-    issue: Effect.fn("Access.issue")(function*({ actor, label, role, scopes, ttlMs, userId }) {
+    issue: Effect.fn("Access.issue")(function*({ actor, label, projectIds, role, ttlMs, userId, ...asked }) {
+      const orgId = asked.orgId ?? actor.reach?.orgId
+      const scopes = asked.scopes ?? (orgId !== undefined && isTenantRole(role) ? tenantRoles[role] : [])
       const lifetimeMs = ttlMs ?? Math.min(grantBounds.defaultTtlMs, maxTtlMs)
-      yield* checkRequest({ role, scopes, label, userId }, lifetimeMs, maxTtlMs, methods)
+      yield* checkRequest({ role, scopes, label, userId, orgId, projectIds }, lifetimeMs, maxTtlMs, methods)
       yield* refuseSecret("role", role)
       yield* refuseSecret("userId", userId)
       yield* refuseSecret("label", label)
+      const tenant = orgId === undefined ? undefined : yield* checkTenant(actor, orgId, projectIds)
       yield* checkGiver("token.issue", actor, { role, scopes })
       const nowMs = yield* Clock.currentTimeMillis
       yield* checkRoom(nowMs)
@@ -196,6 +266,8 @@ const make = Effect.gen(function*() {
         role,
         scopes: [...new Set(scopes)],
         userId: userId ?? null,
+        orgId: tenant?.orgId ?? null,
+        projectIds: tenant?.projectIds ?? null,
         label: label ?? null,
         issuedBy: actorName(actor),
         rotatedFrom: null,
@@ -228,21 +300,44 @@ const make = Effect.gen(function*() {
 
     permits: (principal, scope, method) => allows(principal.scopes, scope, method, methods),
 
+    reach: ({ role, tenant, userId }, scope) =>
+      tenant === null
+        ? Effect.succeed(null)
+        : userId === null || administersTenant(role)
+        ? Effect.succeed({ ...tenant, except: [] })
+        : Effect.map(tenants.closedProjects(tenant.orgId, userId, scope), (except) => ({ ...tenant, except })),
+
     noteRefused,
 
     revoke: Effect.fn("Access.revoke")(function*(tokenId, actor) {
-      const row = yield* find(tokenId)
+      const row = yield* find(tokenId, actor)
+      if (actor.tokenId !== tokenId) yield* checkRank("token.revoke", actor, row.role)
       const nowMs = yield* Clock.currentTimeMillis
-      return yield* persistence.write(writes.revoke(tokenId, actor, nowMs)).pipe(
+      return yield* persistence.write(writes.revoke(row, actor, nowMs)).pipe(
         Effect.as({ ...toGrant(row), revokedAtMs: nowMs }),
-        Effect.catchIf((error) => error === "AlreadyRevoked", () => Effect.map(find(tokenId), toGrant))
+        Effect.catchIf((error) => error === "AlreadyRevoked", () => Effect.map(find(tokenId, actor), toGrant))
       )
+    }),
+
+    revokeOrg: Effect.fn("Access.revokeOrg")(function*(orgId, actor) {
+      const rows = yield* queries.ofOrg(orgId)
+      const nowMs = yield* Clock.currentTimeMillis
+      const ended = yield* Effect.forEach(
+        rows,
+        (row) =>
+          Effect.match(persistence.write(writes.revoke(row, actor, nowMs)), {
+            onFailure: (error) => error === "AlreadyRevoked" ? Either.right(0) : Either.left(error),
+            onSuccess: () => Either.right(1)
+          }),
+        { concurrency: 64 }
+      )
+      return (yield* Either.all(ended)).reduce((sum, one) => sum + one, 0)
     }),
 
     rotate: Effect.fn("Access.rotate")(function*(tokenId, actor, options) {
       const overlapMs = options?.overlapMs ?? 0
       yield* checkMs("overlapMs", overlapMs, 0, grantBounds.maxOverlapMs) ?? Effect.void
-      const old = yield* find(tokenId)
+      const old = yield* find(tokenId, actor)
       if (actor.tokenId !== tokenId) yield* checkGiver("token.rotate", actor, old)
       const nowMs = yield* Clock.currentTimeMillis
       yield* checkRoom(nowMs)
@@ -263,8 +358,9 @@ const make = Effect.gen(function*() {
       return { secret, grant: toGrant(successor) }
     }),
 
-    list: Effect.fn("Access.list")(function*({ afterTokenId, limit }) {
-      const rows = yield* queries.page(afterTokenId, Number.clamp(limit, { minimum: 0, maximum: Bounds.pageRows }))
+    list: Effect.fn("Access.list")(function*({ actor, afterTokenId, limit }) {
+      const size = Number.clamp(limit, { minimum: 0, maximum: Bounds.pageRows })
+      const rows = yield* queries.page(afterTokenId, size, actor?.reach ?? null)
       return rows.map((row) => ({ ...toGrant(row), lastUsedAtMs: grants.lastUse(row.tokenId) ?? row.lastUsedAtMs }))
     }),
 

@@ -55,6 +55,18 @@ export class TokenNotFound extends Schema.TaggedError<TokenNotFound>()("TokenNot
   }
 }
 
+/** There is no such organization, or no such project of it, for the caller at least; nothing was written. */
+export class TenantNotFound extends Schema.TaggedError<TenantNotFound>()("TenantNotFound", {
+  orgId: Schema.String,
+  projectId: Schema.NullOr(Schema.String)
+}) {
+  override get message(): string {
+    return this.projectId === null
+      ? `No organization has the id ${this.orgId}`
+      : `Organization ${this.orgId} has no project ${this.projectId}`
+  }
+}
+
 /** The service has no admin token and cannot make one. */
 export class AdminTokenUnavailable extends Schema.TaggedError<AdminTokenUnavailable>()("AdminTokenUnavailable", {
   detail: Schema.String,

@@ -9,7 +9,15 @@ export interface Principal {
   /** As granted: see `Access.authorize` for what they imply. */
   readonly scopes: ReadonlyArray<string>
   readonly expiresAtMs: number | null
+  /** The organization that it acts for, and the projects of it (null: all); null: the operator. */
+  readonly tenant: { readonly orgId: string; readonly projectIds: ReadonlyArray<string> | null } | null
 }
 
 /** The principal as it is recorded with what it does. */
-export const toActor = ({ role, scopes, tokenId, userId }: Principal): Actor => ({ userId, tokenId, role, scopes })
+export const toActor = ({ role, scopes, tenant, tokenId, userId }: Principal): Actor => ({
+  userId,
+  tokenId,
+  role,
+  scopes,
+  ...(tenant !== null && { reach: { ...tenant, except: [] } })
+})

@@ -15,6 +15,10 @@ export const TokenGrant = Schema.Struct({
   role: Schema.String,
   scopes: Schema.Array(Schema.String),
   userId: Schema.NullOr(Schema.String),
+  /** The organization that its bearer acts for; null: the operator's. */
+  orgId: Schema.NullOr(Schema.String),
+  /** The projects of it that it reaches; null: all of it. */
+  projectIds: Schema.NullOr(Schema.Array(Schema.String)),
   label: Schema.NullOr(Schema.String),
   /** Who issued it, as named in the audit. */
   issuedBy: Schema.String,
@@ -36,6 +40,7 @@ export const grantBounds = {
   userIdChars: 128,
   labelChars: 128,
   scopes: 64,
+  projects: 64,
   minTtlMs: 1_000,
   defaultTtlMs: 24 * 60 * 60 * 1_000,
   maxOverlapMs: 24 * 60 * 60 * 1_000,

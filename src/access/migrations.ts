@@ -1,3 +1,4 @@
+import { Effect } from "effect"
 import { Migrations } from "../persistence/index.ts"
 
 export const migrations: Migrations.Migrations = {
@@ -21,6 +22,13 @@ export const migrations: Migrations.Migrations = {
         CHECK (origin = 'admin' OR expires_at_ms IS NOT NULL)
       ) STRICT`,
       "CREATE INDEX IF NOT EXISTS _smithers_tokens_by_issue ON _smithers_tokens (issued_at_ms, token_id)"
+    ),
+    "0002_tenants": Migrations.addColumn("_smithers_tokens", "org_id", "TEXT").pipe(
+      Effect.zipRight(Migrations.addColumn("_smithers_tokens", "project_ids_json", "TEXT")),
+      Effect.zipRight(Migrations.statements(
+        `CREATE INDEX IF NOT EXISTS _smithers_tokens_by_org ON _smithers_tokens (org_id, issued_at_ms, token_id)
+          WHERE org_id IS NOT NULL`
+      ))
     )
   }
 }

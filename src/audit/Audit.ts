@@ -1,6 +1,6 @@
 import { SqlSchema } from "@effect/sql"
 import { Clock, Context, Effect, Layer, Number, Record, Schema } from "effect"
-import { actorName, AuditDetail, AuditFilter, AuditRecord, Bounds } from "../model/index.ts"
+import { actorName, AuditDetail, AuditFilter, AuditRecord, Bounds, Reach } from "../model/index.ts"
 import { Persistence, PersistenceError, Write } from "../persistence/index.ts"
 import type { AuditEntry } from "./AuditEntry.ts"
 import { AuditFeed } from "./AuditFeed.ts"
@@ -38,6 +38,8 @@ export class Audit extends Context.Tag("smithers-orchestrator/audit/Audit")<Audi
     query: {
       readonly afterId?: number | undefined
       readonly limit: number
+      /** Rows of what is within it; all of them unless given. */
+      readonly reach?: Reach | null | undefined
     } & AuditFilter
   ) => Effect.Effect<ReadonlyArray<AuditRecord>, PersistenceError>
 }>() {}
@@ -64,7 +66,7 @@ const contentOf = (entry: AuditEntry, deployment: string | null): Content => {
     actorName(actor),
     actor.tokenId,
     actor.role,
-    entry.orgId ?? null,
+    entry.orgId ?? actor.reach?.orgId ?? null,
     entry.projectId ?? null,
     entry.runId,
     entry.action,
@@ -165,10 +167,11 @@ const make = Effect.gen(function*() {
     Request: Schema.Struct({
       ...AuditFilter.fields,
       afterId: Schema.optional(Schema.Int),
-      limit: Schema.Int
+      limit: Schema.Int,
+      reach: Schema.optional(Schema.NullOr(Reach))
     }),
     Result: StoredRecord,
-    execute: ({ afterId, limit, ...filter }) =>
+    execute: ({ afterId, limit, reach = null, ...filter }) =>
       sql`SELECT id, at_ms AS "atMs", actor, token_id AS "tokenId", role, org_id AS "orgId", project_id AS "projectId",
         action, target, run_id AS "runId", outcome, reason, request_id AS "requestId", trace_id AS "traceId",
         deployment, module_revision AS "moduleRevision", detail_json AS "detail", previous_hash AS "previousHash", hash
@@ -176,6 +179,11 @@ const make = Effect.gen(function*() {
         WHERE ${
         sql.and([
           ...(afterId === undefined ? [] : [sql`id < ${afterId}`]),
+          ...(reach === null ? [] : [sql`org_id = ${reach.orgId}`]),
+          ...(reach === null || reach.projectIds === null ? [] : [sql.in("project_id", reach.projectIds)]),
+          ...(reach === null || reach.except.length === 0
+            ? []
+            : [sql`NOT (${sql.in("COALESCE(project_id, '')", reach.except)})`]),
           ...conditionsOf(sql, filter)
         ])
       } ORDER BY id DESC LIMIT ${limit}`

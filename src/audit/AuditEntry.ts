@@ -8,7 +8,7 @@ export const AuditEntry = Schema.Struct({
   atMs: TimestampMs,
   actor: Actor,
   ...auditedOperation,
-  /** The organization and project it happened in. */
+  /** The organization and project it happened in; unless given, the organization that the actor acts for. */
   orgId: Schema.optional(NullableString),
   projectId: Schema.optional(NullableString),
   /** Revision of the workflow module concerned. */

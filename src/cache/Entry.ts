@@ -31,6 +31,12 @@ export type Entry = typeof Entry.Type
 /** Which entries; without a member, all of them. */
 export interface Filter {
   readonly tenant?: string | undefined
+  /** Of the organization and its projects. */
+  readonly orgId?: string | undefined
+  /** Of these projects of it alone. */
+  readonly projectIds?: ReadonlyArray<string> | undefined
+  /** Not of these. */
+  readonly exceptProjectIds?: ReadonlyArray<string> | undefined
   readonly workflow?: string | undefined
   /** Task id or policy key. */
   readonly task?: string | undefined

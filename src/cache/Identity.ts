@@ -12,6 +12,11 @@ export interface Identity {
   readonly writeGlobal: boolean
 }
 
+/** The tenant of what belongs to a project of an organization, or to all of it. */
+export const tenantKey = (
+  { orgId, projectId }: { readonly orgId: string; readonly projectId: string | null }
+): string => projectId === null ? orgId : `${orgId}/${projectId}`
+
 /** Of code that runs on its own account: one tenant, no workflow, trusted. */
 const standalone: Identity = { tenant: "", workflow: null, runId: null, writer: "", writeGlobal: true }
 

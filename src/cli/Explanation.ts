@@ -77,6 +77,7 @@ const outcomes: Readonly<Record<string, Outcome>> = {
   "Forbidden": "forbidden",
   "Unauthorized": "forbidden",
   "InvalidGrant": "usage",
+  "TenantNotFound": "notFound",
   "TokenNotFound": "notFound",
   "InvalidSecretInput": "usage",
   "SecretNotFound": "notFound",

@@ -2,6 +2,7 @@ import { FileSystem, Path } from "@effect/platform"
 import { Effect, Layer, Redacted } from "effect"
 import { Access, AccessConfig, Methods } from "../access/index.ts"
 import { Audit } from "../audit/index.ts"
+import { ControlPlane, GrantTenants } from "../control-plane/index.ts"
 import { methodScopes } from "../gateway/contract.ts"
 import type { Actor } from "../model/index.ts"
 import { Persistence, PersistenceConfig } from "../persistence/index.ts"
@@ -43,6 +44,8 @@ const existingHome = Layer.effectDiscard(Effect.gen(function*() {
 /** Tokens of a home whose service does not run. */
 export const layerLocal = desk.pipe(
   Layer.provide(Access.layer),
+  Layer.provide(GrantTenants.layer),
+  Layer.provide(ControlPlane.layer),
   Layer.provide([AccessConfig.layerConfig, Audit.layer, Layer.succeed(Methods, methodScopes), SecretGuard.layer]),
   Layer.provide(Persistence.layer),
   Layer.provide(existingHome),

@@ -8,7 +8,10 @@ export type Issued = Schema.Schema.Type<typeof IssueToken.successSchema>
 /** What is asked for a new token. */
 interface TokenRequest {
   readonly role: string
-  readonly scopes: ReadonlyArray<string>
+  /** Undefined: what the role gives. */
+  readonly scopes: ReadonlyArray<string> | undefined
+  readonly orgId: string | undefined
+  readonly projectIds: ReadonlyArray<string> | undefined
   readonly userId: string | undefined
   readonly label: string | undefined
   readonly ttlMs: number | undefined

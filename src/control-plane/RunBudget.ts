@@ -1,27 +1,26 @@
 import { Effect, Layer } from "effect"
 import { createHash } from "node:crypto"
 import { Budget } from "../engine/index.ts"
+import type { Tenant } from "../model/index.ts"
 import * as ControlPlane from "./ControlPlane.ts"
 
-/** Whose usage it is. */
-export interface Tenant {
-  readonly orgId: string
-  readonly projectId: string | null
-}
-
 export interface Options {
-  /** Whom a run belongs to; null when it is nobody's, and then nothing limits it and nothing is recorded. */
-  readonly tenantOf: (spender: Budget.Spender) => Tenant | null
+  /** Who pays for a run, its tenant unless given; null: nobody, and then nothing limits it and nothing is recorded. */
+  readonly tenantOf?: (spender: Budget.Spender) => Tenant | null
   /** Kept free for each attempt of a task until it is over, in milliseconds; a minute unless given. */
   readonly reserveMs?: number
   /** How long that may be, in milliseconds; an hour unless given. An attempt that takes longer is still recorded. */
   readonly ttlMs?: number
 }
 
-/** What the engine measures by itself: `steps` (`count`, 1 an attempt) and `agent_runtime_ms` (`ms`). */
+/**
+ * What is measured of itself: `steps` (`count`, 1 an attempt), `agent_runtime_ms` (`ms`), and `sandbox_seconds`
+ * (`seconds`) of what is executed in a sandbox.
+ */
 const metrics = {
   steps: { metric: "steps", unit: "count" },
-  runtime: { metric: "agent_runtime_ms", unit: "ms" }
+  runtime: { metric: "agent_runtime_ms", unit: "ms" },
+  sandbox: { metric: "sandbox_seconds", unit: "seconds" }
 } as const
 
 const minute = 60_000
@@ -30,7 +29,7 @@ const minute = 60_000
 const reservationId = ({ attempt, iteration, nodeId, runId }: Budget.Spending, metric: string): string =>
   `${createHash("sha256").update(`${runId} ${nodeId} ${iteration} ${attempt}`).digest("hex").slice(0, 40)}/${metric}`
 
-const make = ({ reserveMs = minute, tenantOf, ttlMs = 60 * minute }: Options) =>
+const make = ({ reserveMs = minute, tenantOf = ({ tenant }) => tenant, ttlMs = 60 * minute }: Options) =>
   Effect.gen(function*() {
     const plane = yield* ControlPlane.ControlPlane
     const wanted = [{ ...metrics.steps, quantity: 1 }, { ...metrics.runtime, quantity: reserveMs }]
@@ -67,19 +66,60 @@ const make = ({ reserveMs = minute, tenantOf, ttlMs = 60 * minute }: Options) =>
 
     /** How many more attempts the tenant has room for. */
     const room = ({ orgId, projectId }: Tenant) =>
-      Effect.reduce(wanted, Infinity, (least, { metric, quantity, unit }) =>
-        Effect.map(plane.checkUsageLimit({ orgId, projectId, metric, unit }), (check) =>
-          (check?.limits ?? []).reduce(
-            (left, { enforcement, remainingQuantity }) =>
-              enforcement === "hard" && quantity > 0 ? Math.min(left, Math.floor(remainingQuantity / quantity)) : left,
-            least
-          )))
+      Effect.reduce(
+        wanted,
+        Infinity,
+        (least, { metric, quantity, unit }) =>
+          Effect.map(plane.checkUsageLimit({ orgId, projectId, metric, unit }), (check) =>
+            (check?.limits ?? []).reduce(
+              (left, { enforcement, remainingQuantity }) =>
+                enforcement === "hard" && quantity > 0
+                  ? Math.min(left, Math.floor(remainingQuantity / quantity))
+                  : left,
+              least
+            ))
+      )
 
     const refused = (what: string) => (cause: { readonly message: string }) =>
       Effect.as(Effect.logWarning(`${what}: ${cause.message}`), false)
 
     return Budget.Budget.of({
-      limited: true,
+      limits: (spender) => tenantOf(spender) !== null,
+      exhausted: (tenant) =>
+        Effect.gen(function*() {
+          for (const { metric, unit } of Object.values(metrics)) {
+            const check = yield* plane.checkUsageLimit({ ...tenant, metric, unit })
+            const reached = check?.limits.find(({ enforcement, limitQuantity, usedQuantity }) =>
+              enforcement === "hard" && usedQuantity >= limitQuantity
+            )
+            if (reached !== undefined) {
+              return { metric, unit, limit: reached.limitQuantity, used: reached.usedQuantity }
+            }
+          }
+          return null
+        }).pipe(
+          // Its tasks wait until it can be asked.
+          Effect.catchAll((cause) =>
+            Effect.as(Effect.logWarning(`A budget could not be asked: ${cause.message}`), null)
+          )
+        ),
+      record: (spending, { metric, quantity, unit }) => {
+        const tenant = tenantOf(spending)
+        if (tenant === null) return Effect.void
+        const { attempt, iteration, nodeId, runId, workflow } = spending
+        return Effect.catchAll(
+          Effect.asVoid(plane.recordUsage({
+            ...tenant,
+            runId,
+            metric,
+            unit,
+            quantity,
+            idempotencyKey: reservationId(spending, metric),
+            metadata: { nodeId, iteration, attempt, workflow }
+          })),
+          (cause) => Effect.logWarning(`Usage of run ${runId} was not recorded: ${cause.message}`)
+        )
+      },
       reserve: (spending) => {
         const tenant = tenantOf(spending)
         return tenant === null
@@ -108,8 +148,7 @@ const make = ({ reserveMs = minute, tenantOf, ttlMs = 60 * minute }: Options) =>
         return Effect.forEach(used, ({ metric, quantity }) =>
           Effect.catchAll(
             plane.settleUsage({ orgId, reservationId: reservationId(spending, metric), quantity, metadata }),
-            (cause) =>
-              Effect.logWarning(`Usage of run ${spending.runId} was not recorded: ${cause.message}`)
+            (cause) => Effect.logWarning(`Usage of run ${spending.runId} was not recorded: ${cause.message}`)
           ), { discard: true, concurrency: "unbounded" })
       },
       fitting: (waiting) =>
@@ -126,8 +165,7 @@ const make = ({ reserveMs = minute, tenantOf, ttlMs = 60 * minute }: Options) =>
             const known = left.get(key)
             const free = known ?? (yield* Effect.catchAll(
               room(tenant),
-              (cause) =>
-                Effect.as(Effect.logWarning(`A budget could not be asked: ${cause.message}`), 0)
+              (cause) => Effect.as(Effect.logWarning(`A budget could not be asked: ${cause.message}`), 0)
             ))
             left.set(key, free - 1)
             if (free >= 1) {
@@ -147,4 +185,4 @@ const make = ({ reserveMs = minute, tenantOf, ttlMs = 60 * minute }: Options) =>
  * attempts take beyond their reservations. An organization or a project that is not there has no budget. An attempt that
  * dies with the process is not recorded, and its reservation expires.
  */
-export const layer = (options: Options) => Layer.effect(Budget.Budget, make(options))
+export const layer = (options: Options = {}) => Layer.effect(Budget.Budget, make(options))

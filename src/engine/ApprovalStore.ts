@@ -1,6 +1,7 @@
 import { SqlSchema } from "@effect/sql"
 import { Context, Effect, Layer, type Option, Schema } from "effect"
-import { Approval, Bounds } from "../model/index.ts"
+import { reachedConditions } from "../journal/index.ts"
+import { Approval, Bounds, type Reach } from "../model/index.ts"
 import { Persistence, PersistenceError, Write } from "../persistence/index.ts"
 import { migrations } from "./migrations.ts"
 
@@ -56,6 +57,8 @@ export class ApprovalStore extends Context.Tag("smithers-orchestrator/engine/App
       filter: {
         readonly runId?: string | undefined
         readonly workflow?: string | undefined
+        /** Of runs that are within it; all of them unless given. */
+        readonly reach?: Reach | null | undefined
         readonly limit?: number | undefined
       }
     ) => Effect.Effect<ReadonlyArray<Approval>, PersistenceError>
@@ -89,29 +92,16 @@ const make = Effect.gen(function*() {
       sql`SELECT ${sql.literal(columns)} FROM _smithers_approvals
         WHERE run_id = ${runId} AND node_id = ${nodeId} AND iteration = ${iteration}`
   })
-  const findPending = SqlSchema.findAll({
-    Request: Schema.Struct({
-      runId: Schema.UndefinedOr(Schema.String),
-      workflow: Schema.UndefinedOr(Schema.String),
-      limit: Schema.Int
-    }),
-    Result: ApprovalRow,
-    execute: ({ limit, runId, workflow }) =>
-      sql`SELECT ${sql.literal(columns)} FROM _smithers_approvals WHERE ${
-        sql.and([
-          sql`status = 'requested'`,
-          ...(runId === undefined ? [] : [sql`run_id = ${runId}`]),
-          ...(workflow === undefined ? [] : [sql`workflow = ${workflow}`])
-        ])
-      } ORDER BY requested_at_ms, run_id LIMIT ${limit}`
-  })
+  const decodeRows = Schema.decodeUnknown(Schema.Array(ApprovalRow))
 
   return ApprovalStore.of({
     request: (approval) =>
       Write.run(
         `INSERT INTO _smithers_approvals (run_id, node_id, iteration, workflow, title, summary, payload_json,
-            payload_sha256, owner, fallback_owner, allowed_scopes_json, allowed_users_json, status, requested_at_ms)
-          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'requested', ?)
+            payload_sha256, owner, fallback_owner, allowed_scopes_json, allowed_users_json, status, requested_at_ms,
+            org_id, project_id)
+          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'requested', ?,
+            (SELECT org_id FROM _smithers_runs WHERE run_id = ?), (SELECT project_id FROM _smithers_runs WHERE run_id = ?))
           ON CONFLICT (run_id, node_id, iteration) DO UPDATE SET title = excluded.title, summary = excluded.summary,
             payload_json = excluded.payload_json, payload_sha256 = excluded.payload_sha256, owner = excluded.owner,
             fallback_owner = excluded.fallback_owner, allowed_scopes_json = excluded.allowed_scopes_json,
@@ -131,7 +121,9 @@ const make = Effect.gen(function*() {
           approval.fallbackOwner,
           encodeStrings(approval.allowedScopes),
           encodeStrings(approval.allowedUsers),
-          approval.requestedAtMs
+          approval.requestedAtMs,
+          approval.runId,
+          approval.runId
         ]
       ),
     decide: (decision, otherwise) =>
@@ -166,11 +158,20 @@ const make = Effect.gen(function*() {
     find: (runId, nodeId, iteration) =>
       findOne({ runId, nodeId, iteration }).pipe(PersistenceError.refail("ApprovalStore.find")),
     pending: (filter) =>
-      findPending({
-        runId: filter.runId,
-        workflow: filter.workflow,
-        limit: Math.min(filter.limit ?? 50, Bounds.pageRows)
-      }).pipe(PersistenceError.refail("ApprovalStore.pending"))
+      Effect.suspend(() => {
+        const conditions = [...reachedConditions(filter.reach)]
+        if (filter.runId !== undefined) conditions.push(["run_id = ?", filter.runId])
+        if (filter.workflow !== undefined) conditions.push(["workflow = ?", filter.workflow])
+        return Effect.flatMap(
+          persistence.read(
+            `SELECT ${columns} FROM _smithers_approvals
+              WHERE ${["status = 'requested'", ...conditions.map(([text]) => text)].join(" AND ")}
+              ORDER BY requested_at_ms, run_id LIMIT ?`,
+            [...conditions.map(([, value]) => value), Math.min(filter.limit ?? 50, Bounds.pageRows)]
+          ),
+          (rows) => PersistenceError.refail("ApprovalStore.pending")(decodeRows(rows))
+        )
+      })
   })
 })
 

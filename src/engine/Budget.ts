@@ -1,5 +1,5 @@
 import { Context, Effect, Layer } from "effect"
-import type { Actor } from "../model/index.ts"
+import type { Actor, Tenant } from "../model/index.ts"
 
 /** A run that spends. */
 export interface Spender {
@@ -7,6 +7,16 @@ export interface Spender {
   readonly workflow: string
   /** Who launched it, or its outermost ancestor: what children spend is spent by whoever launched the first of them. */
   readonly actor: Actor
+  /** Whose the run is; null: the operator's. */
+  readonly tenant: Tenant | null
+}
+
+/** A limit that has been reached. */
+export interface Reached {
+  readonly metric: string
+  readonly unit: string
+  readonly limit: number
+  readonly used: number
 }
 
 /** One attempt of one task. */
@@ -28,20 +38,29 @@ export class Budget extends Context.Reference<Budget>()("smithers-orchestrator/e
 }) {}
 
 interface Service {
-  /** False: the engine asks for nothing. */
-  readonly limited: boolean
+  /** Asked once for each run that executes. False: the engine asks for nothing more. */
+  readonly limits: (spender: Spender) => boolean
+  /** A hard limit that leaves a new run of the tenant no room for a single attempt, if there is one. */
+  readonly exhausted: (tenant: Tenant) => Effect.Effect<Reached | null>
   /** Whether the attempt may begin; what it may use is kept free until it is settled. May be repeated. */
   readonly reserve: (spending: Spending) => Effect.Effect<boolean>
   /** The attempt is over, however it ended. Not called when the process dies: a reservation has to expire. */
   readonly settle: (spending: Spending, used: { readonly durationMs: number }) => Effect.Effect<void>
+  /** Something else that a run has used, recorded once however often it is said of one attempt. */
+  readonly record: (
+    spending: Spending,
+    used: { readonly metric: string; readonly unit: string; readonly quantity: number }
+  ) => Effect.Effect<void>
   /** Of runs that wait for budget, oldest first, those that there is room for now. Asked at the supervisor's interval. */
   readonly fitting: (waiting: ReadonlyArray<Spender>) => Effect.Effect<ReadonlyArray<Spender>>
 }
 
 const unlimited: Service = {
-  limited: false,
+  limits: () => false,
+  exhausted: () => Effect.succeed(null),
   reserve: () => Effect.succeed(true),
   settle: () => Effect.void,
+  record: () => Effect.void,
   fitting: Effect.succeed
 }
 

@@ -9,16 +9,26 @@ import {
   ApprovalOutcome,
   Bounds,
   IdempotencyKey,
+  type Reach,
   type Run,
   RunId,
   StartedBy,
+  type Tenant,
   terminalStatuses
 } from "../model/index.ts"
 import { Persistence, type PersistenceError, Write } from "../persistence/index.ts"
 import { SecretGuard } from "../secrets/index.ts"
 import { ApprovalStore } from "./ApprovalStore.ts"
+import { Budget } from "./Budget.ts"
 import { completion } from "./DurableWait.ts"
-import { DecisionRefused, InvalidInput, NodeNotFound, RunConflict, type WorkflowNotFound } from "./EngineError.ts"
+import {
+  DecisionRefused,
+  InvalidInput,
+  NodeNotFound,
+  QuotaExceeded,
+  RunConflict,
+  type WorkflowNotFound
+} from "./EngineError.ts"
 import { codecOf } from "./internal/Codec.ts"
 import { newRunId } from "./internal/NewRunId.ts"
 import { refuseSecrets } from "./internal/SecretCheck.ts"
@@ -31,9 +41,11 @@ export interface LaunchOptions {
   readonly input: unknown
   /** A UUID (version 7) unless given. */
   readonly runId?: string | undefined
-  /** The same key for the same workflow answers the run that was launched with it first. */
+  /** The same key of the same tenant for the same workflow answers the run that was launched with it first. */
   readonly idempotencyKey?: string | undefined
   readonly startedBy?: StartedBy | undefined
+  /** Whose the run is, its children included; the operator's unless given. Whether there is such a one is not looked at. */
+  readonly tenant?: Tenant | null | undefined
   readonly actor: Actor
 }
 
@@ -103,7 +115,7 @@ export class Engine extends Context.Tag("smithers-orchestrator/engine/Engine")<
     /** Answers when the run is durable; its body goes on in the background. Launching twice with one id changes nothing. */
     readonly launch: (
       options: LaunchOptions
-    ) => Effect.Effect<Launched, WorkflowNotFound | InvalidInput | RunConflict | PersistenceError>
+    ) => Effect.Effect<Launched, WorkflowNotFound | InvalidInput | RunConflict | QuotaExceeded | PersistenceError>
     readonly view: (runId: string) => Effect.Effect<RunView, RunStore.RunNotFound | PersistenceError>
     /** Interrupts running tasks, waits `cancelGrace`, then abandons them. Recorded as requested, acknowledged, finished. */
     readonly cancel: (
@@ -138,6 +150,7 @@ export class Engine extends Context.Tag("smithers-orchestrator/engine/Engine")<
       filter: {
         readonly runId?: string | undefined
         readonly workflow?: string | undefined
+        readonly reach?: Reach | null | undefined
         readonly limit?: number | undefined
       }
     ) => Effect.Effect<ReadonlyArray<Approval>, PersistenceError>
@@ -190,6 +203,7 @@ const make = Effect.gen(function*() {
   const cache = yield* Cache.Cache
   const runner = yield* Runner
   const guard = yield* SecretGuard.SecretGuard
+  const budget = yield* Budget
 
   /** A value outside of its schema, named by its path. What is wrong about it may quote it. */
   const invalid = (field: string) => (error: ParseResult.ParseError) => {
@@ -205,10 +219,10 @@ const make = Effect.gen(function*() {
     actor: Actor,
     action: string,
     target: string,
-    runId: string,
+    { orgId, projectId, runId }: Pick<Run, "orgId" | "projectId"> & { readonly runId: string },
     detail: AuditDetail = {},
     reason: string | null = null
-  ) => audit.append({ atMs, actor, action, target, runId, outcome: "ok", reason, detail })
+  ) => audit.append({ atMs, actor, action, target, runId, orgId, projectId, outcome: "ok", reason, detail })
 
   const info = ({ workflow }: Definition): WorkflowInfo => ({
     key: workflow.name,
@@ -244,6 +258,25 @@ const make = Effect.gen(function*() {
       const createdAtMs = yield* Clock.currentTimeMillis
       const runId = options.runId ?? newRunId(createdAtMs)
       const key = options.idempotencyKey ?? null
+      const tenant = options.tenant ?? null
+      const launchedBefore = Effect.map(
+        key === null ? Effect.succeedNone : runs.findByIdempotencyKey(options.workflow, key, tenant),
+        Option.filter((earlier) => options.runId === undefined || options.runId === earlier.runId)
+      )
+      const existing = (earlier: Run): Launched => ({
+        runId: earlier.runId,
+        workflow: options.workflow,
+        existing: true
+      })
+      const reached = tenant === null ? null : yield* budget.exhausted(tenant)
+      if (tenant !== null && reached !== null) {
+        const earlier = yield* launchedBefore
+        if (Option.isSome(earlier)) return existing(earlier.value)
+        const error = new QuotaExceeded({ ...tenant, ...reached })
+        const entry = { actor: options.actor, action: "run.launch", target: options.workflow, runId: null, ...tenant }
+        yield* audit.record({ ...entry, outcome: "refused", reason: error.message, detail: {} })
+        return yield* error
+      }
       return yield* runner.launch({
         runId,
         parentRunId: null,
@@ -254,17 +287,18 @@ const make = Effect.gen(function*() {
         startedBy: options.startedBy ?? null,
         moduleRevision: Context.get(definition.workflow.annotations, ModuleRevision),
         createdAtMs,
+        tenant,
         payload
       }, definition).pipe(
         Effect.as<Launched>({ runId, workflow: options.workflow, existing: false }),
         Effect.catchTag("RunExists", () =>
-          Effect.gen(function*() {
-            const earlier = key === null ? Option.none() : yield* runs.findByIdempotencyKey(options.workflow, key)
-            if (Option.isSome(earlier) && (options.runId === undefined || options.runId === earlier.value.runId)) {
-              return { runId: earlier.value.runId, workflow: options.workflow, existing: true }
-            }
-            return yield* new RunConflict({ runId, reason: "Exists", status: null })
-          }))
+          Effect.flatMap(
+            launchedBefore,
+            Option.match({
+              onNone: () => Effect.fail(new RunConflict({ runId, reason: "Exists", status: null })),
+              onSome: (earlier) => Effect.succeed(existing(earlier))
+            })
+          ))
       )
     })
 
@@ -301,7 +335,7 @@ const make = Effect.gen(function*() {
       const executing = yield* runner.cancel(
         runId,
         actor,
-        (each, now) => [operated(now, actor, "run.cancel", each, each)]
+        (each, now) => [operated(now, actor, "run.cancel", each, { ...run, runId: each })]
       )
       if (!executing) {
         const ended = yield* runs.get(runId)
@@ -324,19 +358,20 @@ const make = Effect.gen(function*() {
         runs.inStatus(runId, "running"),
         runs.requestPause(runId, now),
         journal.append({ runId, type: "RunPauseRequested", timestampMs: now, data: { by: actorName(actor) } }),
-        operated(now, actor, "run.pause", runId, runId)
+        operated(now, actor, "run.pause", runId, run)
       ]))
       runner.holdSteps(runId)
     }).pipe(Effect.catchTag("RunChanged", () => pause(runId, actor)))
 
   /** Puts an ended, paused or held run back to work under the same id. */
   const restart = (
-    { runId, status }: Run,
+    run: Run,
     actor: Actor,
     action: string,
     units: (now: number) => ReadonlyArray<Write.Write<unknown>>
   ) =>
     Effect.gen(function*() {
+      const { runId, status } = run
       const now = yield* Clock.currentTimeMillis
       yield* persistence.write(Write.all([
         runs.inStatus(runId, status),
@@ -355,7 +390,7 @@ const make = Effect.gen(function*() {
           timestampMs: now,
           data: { status: "running", by: actorName(actor) }
         }),
-        operated(now, actor, action, runId, runId)
+        operated(now, actor, action, runId, run)
       ]))
       yield* Effect.catchTag(runner.resume(runId), "StaleEpoch", () => Effect.void)
     })
@@ -376,7 +411,7 @@ const make = Effect.gen(function*() {
       yield* persistence.write(Write.all([
         runs.inStatus(runId, "running"),
         runs.requestPause(runId, null),
-        operated(now, actor, "run.resume", runId, runId)
+        operated(now, actor, "run.resume", runId, run)
       ]))
       runner.releaseSteps(runId)
       return true
@@ -428,7 +463,7 @@ const make = Effect.gen(function*() {
           problem: `has ${noteLength} characters, at most ${Bounds.noteChars} are accepted`
         })
       }
-      yield* runs.get(runId)
+      const run = yield* runs.get(runId)
       const at = { runId, nodeId, iteration }
       const asked = Option.getOrUndefined(yield* approvals.find(runId, nodeId, iteration))
       if (asked === undefined || asked.status === "cancelled") {
@@ -481,7 +516,7 @@ const make = Effect.gen(function*() {
           data: { by: decidedBy, payloadSha256: asked.payloadSha256 }
         }),
         ...completion({ runs, journal }, { ...at, kind: "approval", outputJson }, now),
-        operated(now, actor, actionOf(decision), nodeId, runId, { payloadSha256: asked.payloadSha256, iteration }, note)
+        operated(now, actor, actionOf(decision), nodeId, run, { payloadSha256: asked.payloadSha256, iteration }, note)
       ]))
       yield* runner.arrive(runId, {
         nodeId,
@@ -508,7 +543,8 @@ const make = Effect.gen(function*() {
       Effect.tapErrorTag("DecisionRefused", ({ message }) => {
         const { actor, iteration, nodeId, runId } = decision
         const entry = { actor, action: actionOf(decision), target: nodeId, runId, detail: { iteration } }
-        return audit.record({ ...entry, outcome: "refused", reason: message })
+        return Effect.flatMap(runs.tenantOf(runId), (found) =>
+          audit.record({ ...entry, ...Option.getOrNull(found), outcome: "refused", reason: message }))
       })
     )
 
@@ -541,7 +577,7 @@ const make = Effect.gen(function*() {
         runs.inStatus(runId, run.status),
         runs.remove(runId),
         cache.forget(runId),
-        operated(now, actor, "run.delete", runId, runId, { workflow: run.workflow, status: run.status })
+        operated(now, actor, "run.delete", runId, run, { workflow: run.workflow, status: run.status })
       ]))
     }).pipe(Effect.catchTag("RunChanged", () => new RunConflict({ runId, reason: "Active", status: null })))
 

@@ -19,6 +19,20 @@ export class InvalidInput extends Schema.TaggedError<InvalidInput>()("InvalidInp
   }
 }
 
+/** The tenant has reached a hard limit: nothing is launched for it until there is room. Nothing was written. */
+export class QuotaExceeded extends Schema.TaggedError<QuotaExceeded>()("QuotaExceeded", {
+  orgId: Schema.String,
+  projectId: Schema.NullOr(Schema.String),
+  metric: Schema.String,
+  unit: Schema.String,
+  limit: Schema.Number,
+  used: Schema.Number
+}) {
+  override get message(): string {
+    return `The limit of ${this.limit} ${this.unit} of ${this.metric} is reached (${this.used} used)`
+  }
+}
+
 /** The run is not in a state that allows the operation. Nothing was written. */
 export class RunConflict extends Schema.TaggedError<RunConflict>()("RunConflict", {
   runId: Schema.String,

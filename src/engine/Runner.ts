@@ -28,6 +28,7 @@ import {
   type Run,
   type RunEventType,
   systemActor,
+  tenantOf,
   terminalStatuses
 } from "../model/index.ts"
 import { Persistence, type PersistenceError, Write } from "../persistence/index.ts"
@@ -349,7 +350,7 @@ const make = Effect.gen(function*() {
     definition: Definition
   ): Effect.Effect<void, RunStore.RunExists | PersistenceError> =>
     Effect.uninterruptible(Effect.flatMap(Scope.make(), (scope) => {
-      const { actor, createdAtMs, parentRunId, runId, workflow } = request
+      const { actor, createdAtMs, parentRunId, runId, tenant = null, workflow } = request
       const run = new ActiveRun({
         runId,
         parentRunId,
@@ -357,6 +358,7 @@ const make = Effect.gen(function*() {
         scope,
         services,
         actor: active.get(parentRunId ?? "")?.actor ?? actor,
+        tenant,
         epoch: 1,
         lookAt
       })
@@ -370,6 +372,8 @@ const make = Effect.gen(function*() {
           action: "run.launch",
           target: workflow,
           runId,
+          orgId: tenant?.orgId,
+          projectId: tenant?.projectId,
           outcome: "ok",
           reason: null,
           moduleRevision: request.moduleRevision,
@@ -453,7 +457,17 @@ const make = Effect.gen(function*() {
       if (active.has(runId) || closing) return active.get(runId)?.notice()
       const { parentRunId } = row
       const { workflow } = found
-      const run = new ActiveRun({ runId, parentRunId, workflow, scope, services, actor, epoch: 0, lookAt })
+      const run = new ActiveRun({
+        runId,
+        parentRunId,
+        workflow,
+        scope,
+        services,
+        actor,
+        tenant: tenantOf(row),
+        epoch: 0,
+        lookAt
+      })
       active.set(runId, run)
       yield* open(run, found, row.input)
     }).pipe(Effect.uninterruptible)
@@ -504,6 +518,10 @@ const make = Effect.gen(function*() {
         const schema = schemasOf(workflow).payload
         const inputJson = yield* Effect.orDie(codecOf(schema).encode(payload))
         yield* refuseSecrets(guard, { field: "input", text: inputJson ?? "", schema })
+        const parent = parentRunId === null ? undefined : active.get(parentRunId)
+        const tenant = parentRunId === null || parent !== undefined
+          ? parent?.tenant
+          : Option.getOrNull(yield* runs.tenantOf(parentRunId))
         yield* launch({
           runId,
           parentRunId,
@@ -514,6 +532,7 @@ const make = Effect.gen(function*() {
           startedBy: null,
           moduleRevision: Context.get(workflow.annotations, ModuleRevision),
           createdAtMs: yield* Clock.currentTimeMillis,
+          tenant,
           payload
         }, found)
       }),

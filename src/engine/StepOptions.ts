@@ -1,11 +1,13 @@
 import type { Duration, Effect, Schema } from "effect"
 import type { Policy } from "../cache/index.ts"
-import type { NodeKind, RunEventType } from "../model/index.ts"
+import type { NodeKind, RunEventType, Tenant } from "../model/index.ts"
 import type { Write } from "../persistence/index.ts"
 
 /** What an executing attempt knows about itself. */
 export interface StepContext {
   readonly runId: string
+  /** Whose the run is; null: the operator's. */
+  readonly tenant: Tenant | null
   readonly nodeId: string
   readonly iteration: number
   /** From 1; grows with every retry and with every crash. */
@@ -24,6 +26,10 @@ export interface StepContext {
     type: RunEventType,
     data: Readonly<Record<string, unknown>>,
     units: ReadonlyArray<Write.Write<unknown>>
+  ) => Effect.Effect<void>
+  /** Records what the attempt has used beside its time, for whoever bills for it; once for each metric of an attempt. */
+  readonly spend: (
+    used: { readonly metric: string; readonly unit: string; readonly quantity: number }
   ) => Effect.Effect<void>
 }
 

@@ -1,3 +1,4 @@
+import { Effect } from "effect"
 import { Migrations } from "../persistence/index.ts"
 
 /** What runs wait for: decisions of people, and points in time. */
@@ -37,6 +38,14 @@ export const migrations: Migrations.Migrations = {
         PRIMARY KEY (run_id, node_id, iteration)
       ) STRICT, WITHOUT ROWID`,
       `CREATE INDEX IF NOT EXISTS _smithers_timers_due ON _smithers_timers (fires_at_ms)`
+    ),
+    // As of the run that asks.
+    "0002_tenants": Migrations.addColumn("_smithers_approvals", "org_id", "TEXT").pipe(
+      Effect.zipRight(Migrations.addColumn("_smithers_approvals", "project_id", "TEXT")),
+      Effect.zipRight(Migrations.statements(
+        `CREATE INDEX IF NOT EXISTS _smithers_approvals_of_org ON _smithers_approvals (org_id, requested_at_ms, run_id)
+          WHERE status = 'requested' AND org_id IS NOT NULL`
+      ))
     )
   }
 }

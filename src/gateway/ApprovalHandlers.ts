@@ -14,10 +14,10 @@ export const layer = ApprovalRpcs.middleware(Authorized).toLayer(Effect.gen(func
 
   return {
     listApprovals: ({ filter, limit, runId, workflow }) =>
-      engine.approvals({ runId, workflow, limit, ...filter }).pipe(
-        Effect.map((approvals) => approvals.map(toApprovalRow)),
-        listing
-      ),
+      Effect.gen(function*() {
+        const { reach } = yield* Caller
+        return (yield* engine.approvals({ runId, workflow, limit, ...filter, reach })).map(toApprovalRow)
+      }).pipe(listing),
 
     submitApproval: ({ decision, iteration, nodeId, note, payloadSha256, runId, ...given }) =>
       Effect.gen(function*() {

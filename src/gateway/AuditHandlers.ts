@@ -27,7 +27,11 @@ export const layer = AuditRpcs.middleware(Authorized).toLayer(Effect.gen(functio
 
   return {
     "audit.list": ({ limit, ...query }) =>
-      listing(Effect.zipRight(noted("audit.list", "ok", null, given(query)), audit.list({ ...query, limit }))),
+      listing(Effect.gen(function*() {
+        const { reach } = yield* Caller
+        yield* noted("audit.list", "ok", null, given(query))
+        return yield* audit.list({ ...query, limit, reach })
+      })),
 
     "audit.verify": () =>
       Effect.gen(function*() {

@@ -1,9 +1,18 @@
 import { Effect } from "effect"
-import { Cache } from "../cache/index.ts"
+import { Cache, type Filter } from "../cache/index.ts"
 import { TaskCache } from "../engine/index.ts"
+import type { Reach } from "../model/index.ts"
 import { Authorized, Caller } from "./Caller.ts"
 import { CacheRpcs, ExplainCache, ListCache, PurgeCache } from "./contract.ts"
 import { failAs } from "./internal/wireErrors.ts"
+
+/** Which entries a caller may know of. */
+const within = (reach: Reach | null): Filter =>
+  reach === null ? {} : {
+    orgId: reach.orgId,
+    ...(reach.projectIds !== null && { projectIds: reach.projectIds }),
+    ...(reach.except.length > 0 && { exceptProjectIds: reach.except })
+  }
 
 /** Answers `CacheRpcs` from the cache and what the engine says of it. */
 export const layer = CacheRpcs.middleware(Authorized).toLayer(Effect.gen(function*() {
@@ -14,7 +23,8 @@ export const layer = CacheRpcs.middleware(Authorized).toLayer(Effect.gen(functio
   const purging = failAs(PurgeCache.errorSchema)
 
   return {
-    "cache.list": ({ after, limit, ...filter }) => listing(cache.list(filter, { limit, after })),
+    "cache.list": ({ after, limit, ...filter }) =>
+      listing(Effect.flatMap(Caller, ({ reach }) => cache.list({ ...filter, ...within(reach) }, { limit, after }))),
 
     "cache.explain": ({ iteration, nodeId, runId }) =>
       taskCache.explain(runId, nodeId, iteration).pipe(
@@ -24,8 +34,8 @@ export const layer = CacheRpcs.middleware(Authorized).toLayer(Effect.gen(functio
 
     "cache.purge": ({ dryRun, ...filter }) =>
       Effect.gen(function*() {
-        const { actor } = yield* Caller
-        return { ...yield* taskCache.purge(filter, { dryRun, actor }), dryRun }
+        const { actor, reach } = yield* Caller
+        return { ...yield* taskCache.purge({ ...filter, ...within(reach) }, { dryRun, actor }), dryRun }
       }).pipe(purging)
   }
 }))

@@ -1,4 +1,5 @@
 import { Effect, Schema } from "effect"
+import { Access } from "../access/index.ts"
 import { ControlPlane, CurrentActor, InvalidInput } from "../control-plane/index.ts"
 import { SecretGuard } from "../secrets/index.ts"
 import { Authorized, Caller } from "./Caller.ts"
@@ -29,6 +30,7 @@ const textOf = Schema.encodeSync(Schema.parseJson())
 
 /** Answers `ControlPlaneRpcs` from the control plane. */
 export const layer = ControlPlaneRpcs.middleware(Authorized).toLayer(Effect.gen(function*() {
+  const access = yield* Access.Access
   const plane = yield* ControlPlane.ControlPlane
   const guard = yield* SecretGuard.SecretGuard
 
@@ -68,7 +70,14 @@ export const layer = ControlPlaneRpcs.middleware(Authorized).toLayer(Effect.gen(
     "orgs.get": ({ orgId }) => gettingOrg(plane.getOrg(orgId)),
     "orgs.list": (input) => listingOrgs(plane.listOrgs(input)),
     "orgs.update": (input) => updatingOrg(asCaller(updateOrg(input))),
-    "orgs.delete": (input) => deletingOrg(asCaller(plane.deleteOrg(input))),
+    "orgs.delete": (input) =>
+      deletingOrg(Effect.gen(function*() {
+        const { actor } = yield* Caller
+        // Whoever could still act for it afterwards could act for a later one of the same id.
+        yield* plane.getOrg(input.orgId)
+        yield* access.revokeOrg(input.orgId, actor)
+        return yield* asCaller(plane.deleteOrg(input))
+      })),
     "projects.create": (input) => creatingProject(asCaller(createProject(input))),
     "projects.list": (input) => listingProjects(plane.listProjects(input)),
     "projects.delete": (input) => deletingProject(asCaller(plane.deleteProject(input))),

@@ -54,7 +54,7 @@ const make = Effect.gen(function*() {
     config.consoleDirectory,
     () => path.resolve(path.dirname(new URL(import.meta.url).pathname), "../console")
   )
-  const dispatcher = makeDispatcher(access, handlers, yield* SecretGuard.SecretGuard)
+  const dispatcher = makeDispatcher(access, runs, handlers, yield* SecretGuard.SecretGuard)
   const serve = makeHttpFace({
     dispatcher,
     engine,
@@ -62,7 +62,7 @@ const make = Effect.gen(function*() {
     console: yield* loadConsole(consoleDirectory),
     allowedOrigins: config.allowedOrigins
   })
-  const hub = yield* makeHub(journal, state, Duration.toMillis(config.heartbeat))
+  const hub = yield* makeHub(journal, runs, state, Duration.toMillis(config.heartbeat))
   const snapshot = yield* makeSnapshot(engine, runs, state)
 
   // The edge: callbacks of the raw server become fibers here, and nowhere else; these sets own them.

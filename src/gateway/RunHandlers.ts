@@ -1,4 +1,5 @@
 import { Clock, Effect } from "effect"
+import { Tenants } from "../access/index.ts"
 import { Engine } from "../engine/index.ts"
 import { RunStore } from "../journal/index.ts"
 import { RunId } from "../model/index.ts"
@@ -15,6 +16,7 @@ import {
   RunRpcs
 } from "./contract.ts"
 import { isObject } from "./internal/Json.ts"
+import { launchTenant } from "./internal/launchTenant.ts"
 import { toRunDetail, toRunRow } from "./internal/rows.ts"
 import { failAs } from "./internal/wireErrors.ts"
 
@@ -22,6 +24,7 @@ import { failAs } from "./internal/wireErrors.ts"
 export const layer = RunRpcs.middleware(Authorized).toLayer(Effect.gen(function*() {
   const engine = yield* Engine.Engine
   const runs = yield* RunStore.RunStore
+  const tenants = yield* Tenants
   const launching = failAs(LaunchRun.errorSchema)
   const getting = failAs(GetRun.errorSchema)
   const listing = failAs(ListRuns.errorSchema)
@@ -32,13 +35,16 @@ export const layer = RunRpcs.middleware(Authorized).toLayer(Effect.gen(function*
   const deleting = failAs(DeleteRun.errorSchema)
 
   return {
-    launchRun: ({ input, options, runId, workflow }) =>
+    launchRun: ({ input, options, orgId, projectId, workflow, ...given }) =>
       Effect.gen(function*() {
-        const { actor } = yield* Caller
+        const { actor, reach } = yield* Caller
+        const runId = options?.runId ?? given.runId
+        const tenant = yield* launchTenant(tenants, reach, { orgId, projectId, runId })
         const launched = yield* engine.launch({
           workflow,
           input: isObject(input) ? input : {},
-          runId: options?.runId ?? runId,
+          runId,
+          tenant,
           idempotencyKey: options?.idempotencyKey,
           startedBy: options?.startedBy,
           actor
@@ -48,7 +54,11 @@ export const layer = RunRpcs.middleware(Authorized).toLayer(Effect.gen(function*
 
     getRun: ({ runId }) => getting(Effect.zipWith(engine.view(runId), Clock.currentTimeMillis, toRunDetail)),
 
-    listRuns: ({ filter = {} }) => listing(Effect.map(runs.list(filter), (found) => found.map(toRunRow))),
+    listRuns: ({ filter = {} }) =>
+      listing(Effect.gen(function*() {
+        const { reach } = yield* Caller
+        return (yield* runs.list({ ...filter, reach })).map(toRunRow)
+      })),
 
     listRunDescendants: ({ limit = 1_000, runId }) =>
       Effect.gen(function*() {

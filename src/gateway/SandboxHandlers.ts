@@ -56,9 +56,9 @@ export const layer = SandboxRpcs.middleware(Authorized).toLayer(Effect.gen(funct
 
     "sandboxes.list": ({ runId }) =>
       Effect.gen(function*() {
-        const { actor } = yield* Caller
+        const { actor, reach } = yield* Caller
         const run = yield* runs.get(runId)
-        const showsHost = holds(actor.scopes, "run:admin")
+        const showsHost = reach === null && holds(actor.scopes, "run:admin")
         return (yield* sandbox.list(runId)).map((row) => toSandboxRow(row, run.runId, showsHost))
       }).pipe(listing),
 

@@ -20,7 +20,7 @@ export const layer = TokenRpcs.middleware(Authorized).toLayer(Effect.gen(functio
         const { actor } = yield* Caller
         return toIssued(yield* access.issue({ ...request, actor }))
       }).pipe(issuing),
-    "tokens.list": (query) => listing(access.list(query)),
+    "tokens.list": (query) => listing(Effect.flatMap(Caller, ({ actor }) => access.list({ ...query, actor }))),
     "tokens.revoke": ({ tokenId }) =>
       Effect.gen(function*() {
         const { actor } = yield* Caller

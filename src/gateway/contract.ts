@@ -2,7 +2,7 @@
  * The contract of the gateway: every method, with its scope, its request, its answer and its failures, and the frames they
  * travel in. Schemas only: the console and the command line import this file and nothing else of the gateway.
  */
-export { AdminOnly } from "./contract/Annotations.ts"
+export { AdminOnly, type TenantUse } from "./contract/Annotations.ts"
 export { ApprovalRow, ApprovalRpcs, ListApprovals, SubmitApproval } from "./contract/ApprovalRpcs.ts"
 export { AuditRpcs, ExportAudit, ListAudit, PruneAudit, RotateAuditKey, VerifyAudit } from "./contract/AuditRpcs.ts"
 export {
@@ -13,7 +13,7 @@ export {
   ListCache,
   PurgeCache
 } from "./contract/CacheRpcs.ts"
-export { aliasesOf, type GatewayRpc, GatewayRpcs, methodScopes, scopeOf } from "./contract/Catalog.ts"
+export { aliasesOf, type GatewayRpc, GatewayRpcs, methodScopes, scopeOf, tenantUseOf } from "./contract/Catalog.ts"
 export {
   CheckQuota,
   ControlPlaneRpcs,

@@ -1,4 +1,4 @@
-import type { Actor, FailureRecord, NodeKind, NodeState, RunStatus, StartedBy } from "../model/index.ts"
+import type { Actor, FailureRecord, NodeKind, NodeState, Reach, RunStatus, StartedBy, Tenant } from "../model/index.ts"
 
 /** What a new run is made of. */
 export interface NewRun {
@@ -12,6 +12,8 @@ export interface NewRun {
   readonly moduleRevision: string | null
   readonly ownerId: string
   readonly createdAtMs: number
+  /** Whose it is; the operator's unless given. */
+  readonly tenant?: Tenant | null | undefined
 }
 
 /** What an owner learns when it takes a run. */
@@ -58,6 +60,10 @@ export interface RunFilter {
   readonly status?: RunStatus | undefined
   readonly workflow?: string | undefined
   readonly parentRunId?: string | undefined
+  readonly orgId?: string | undefined
+  readonly projectId?: string | undefined
+  /** Those that are within it; all of them unless given. */
+  readonly reach?: Reach | null | undefined
   readonly limit?: number | undefined
   readonly offset?: number | undefined
 }

@@ -8,7 +8,9 @@ import {
   type Node,
   type NodeState,
   type Run,
-  type RunStatus
+  type RunStatus,
+  type Tenant,
+  tenantOf
 } from "../model/index.ts"
 import { Persistence, PersistenceError, Write } from "../persistence/index.ts"
 import {
@@ -32,11 +34,14 @@ import {
   runsOf,
   StoredNodeRow,
   summaryText,
+  tenantsText,
+  tenantText,
   unfinishedNodeText,
   waitingStatuses,
   waitingText
 } from "./internal/RunRows.ts"
 import { migrations } from "./migrations.ts"
+import { reachedConditions } from "./Reached.ts"
 import { NodeCompleted, RunChanged, RunExists, RunNotFound, StaleEpoch } from "./RunError.ts"
 import type { AttemptRecord, Claim, NewRun, NodeRecord, RunFilter, StoredNode, WaitingNode } from "./RunRecords.ts"
 
@@ -120,8 +125,15 @@ export class RunStore extends Context.Tag("smithers-orchestrator/journal/RunStor
     readonly get: (runId: string) => Effect.Effect<Run, RunNotFound | PersistenceError>
     readonly findByIdempotencyKey: (
       workflow: string,
-      key: string
+      key: string,
+      tenant: Tenant | null
     ) => Effect.Effect<Option.Option<Run>, PersistenceError>
+    /** Whose a run is, if there is such a run; null: the operator's. */
+    readonly tenantOf: (runId: string) => Effect.Effect<Option.Option<Tenant | null>, PersistenceError>
+    /** The same of many; of those that are not there nothing is said. */
+    readonly tenantsOf: (
+      runIds: ReadonlyArray<string>
+    ) => Effect.Effect<ReadonlyMap<string, Tenant | null>, PersistenceError>
     /** Newest first; `limit` at most `Bounds.pageRows`, 50 unless given. */
     readonly list: (filter: RunFilter) => Effect.Effect<ReadonlyArray<Run>, PersistenceError>
     /** Ids of runs in one of the states, oldest first: what a supervisor has to look after. */
@@ -148,6 +160,9 @@ export class RunStore extends Context.Tag("smithers-orchestrator/journal/RunStor
     readonly storedNodes: (runId: string) => Effect.Effect<ReadonlyArray<StoredNode>, PersistenceError>
   }
 >() {}
+
+/** What the columns of a tenant hold: STRICT, and named so in the queries. */
+type TenantColumns = Parameters<typeof tenantOf>[0]
 
 const make = Effect.gen(function*() {
   const persistence = yield* Persistence.Persistence
@@ -226,7 +241,9 @@ const make = Effect.gen(function*() {
         run.ownerId,
         run.createdAtMs,
         run.createdAtMs,
-        run.createdAtMs
+        run.createdAtMs,
+        run.tenant?.orgId ?? null,
+        run.tenant?.projectId ?? null
       ], () => new RunExists({ runId: run.runId })),
     fence: (runId, epoch) =>
       Write.guard(
@@ -372,9 +389,22 @@ const make = Effect.gen(function*() {
         find(runId),
         Effect.catchTag("NoSuchElementException", () => new RunNotFound({ runId }))
       ),
-    findByIdempotencyKey: (workflow, key) => findOne(findByKeyText, [workflow, key]),
+    findByIdempotencyKey: (workflow, key, tenant) =>
+      findOne(findByKeyText, [workflow, key, tenant?.orgId ?? "", tenant?.projectId ?? ""]),
+    tenantOf: (runId) =>
+      Effect.map(
+        persistence.read(tenantText, [runId]),
+        ([row]) => Option.map(Option.fromNullable(row), (found) => tenantOf(found as TenantColumns))
+      ),
+    tenantsOf: (runIds) =>
+      Effect.map(
+        persistence.read(tenantsText, [JSON.stringify(runIds)]),
+        (rows) => new Map(rows.map((row) => [row["runId"] as string, tenantOf(row as TenantColumns)] as const))
+      ),
     list: (filter) => {
-      const conditions: Array<readonly [string, string]> = []
+      const conditions = [...reachedConditions(filter.reach)]
+      if (filter.orgId !== undefined) conditions.push(["org_id = ?", filter.orgId])
+      if (filter.projectId !== undefined) conditions.push(["project_id = ?", filter.projectId])
       if (filter.status !== undefined) conditions.push(["status = ?", filter.status])
       if (filter.workflow !== undefined) conditions.push(["workflow = ?", filter.workflow])
       if (filter.parentRunId !== undefined) conditions.push(["parent_run_id = ?", filter.parentRunId])

@@ -5,4 +5,5 @@
  *     stream(runId, afterSeq) = stored pages ──► live buffer ──(falls behind)──► stored pages ──► …
  */
 export * as Journal from "./Journal.ts"
+export { reachedConditions } from "./Reached.ts"
 export * as RunStore from "./RunStore.ts"

@@ -101,6 +101,20 @@ export const migrations: Migrations.Migrations = {
           WHERE a.run_id = _smithers_nodes.run_id AND a.node_id = _smithers_nodes.node_id
             AND a.iteration = _smithers_nodes.iteration AND a.attempt = _smithers_nodes.attempt AND a.cached = 1)`
       )
+    ),
+    // An idempotency key stands for a run of one tenant: two tenants may choose the same.
+    "0005_tenants": Migrations.addColumn("_smithers_runs", "org_id", "TEXT").pipe(
+      Effect.zipRight(Migrations.addColumn("_smithers_runs", "project_id", "TEXT")),
+      Effect.zipRight(Migrations.statements(
+        "DROP INDEX IF EXISTS _smithers_runs_idempotency",
+        `CREATE UNIQUE INDEX IF NOT EXISTS _smithers_runs_by_key
+          ON _smithers_runs (workflow, idempotency_key, COALESCE(org_id, ''), COALESCE(project_id, ''))
+          WHERE idempotency_key IS NOT NULL`,
+        `CREATE INDEX IF NOT EXISTS _smithers_runs_org ON _smithers_runs (org_id, created_at_ms, run_id)
+          WHERE org_id IS NOT NULL`,
+        `CREATE INDEX IF NOT EXISTS _smithers_runs_org_status ON _smithers_runs (org_id, status, created_at_ms, run_id)
+          WHERE org_id IS NOT NULL`
+      ))
     )
   }
 }

@@ -1,5 +1,6 @@
 import { Schema } from "effect"
 import { Iteration, NodeId, RunId, TimestampMs, WorkflowName } from "./Ids.ts"
+import type { Reach } from "./Tenant.ts"
 
 export const RunStatus = Schema.Literal(
   "running",
@@ -69,11 +70,13 @@ export const Actor = Schema.Struct({
   role: Schema.String,
   scopes: Schema.Array(Schema.String)
 })
-/** In the middle of a request it carries which one, for the audit; that is not stored with what the actor did. */
+/** In the middle of a request it carries which one, and for whom; that is not stored with what the actor did. */
 export type Actor = typeof Actor.Type & {
   readonly requestId?: string | undefined
   /** W3C trace id: 32 hexadecimal digits. */
   readonly traceId?: string | undefined
+  /** The organization that it acts for; none: the operator's. */
+  readonly reach?: Reach | null | undefined
 }
 
 /** How the actor is named in decisions and audit rows. */
@@ -93,6 +96,9 @@ export type StartedBy = typeof StartedBy.Type
 export const Run = Schema.Struct({
   runId: RunId,
   parentRunId: Schema.NullOr(RunId),
+  /** Whose it is; null: the operator's. */
+  orgId: Schema.NullOr(Schema.String),
+  projectId: Schema.NullOr(Schema.String),
   workflow: WorkflowName,
   status: RunStatus,
   input: Schema.Unknown,

@@ -150,12 +150,13 @@ const make = Effect.gen(function*() {
 
   /** What cannot be recorded is not given. */
   const record = ({ command, jobId }: Job, { actor, workerId }: Asking) => {
-    const { runId, sandboxId } = command?.spec.runFor ?? { runId: null, sandboxId: null }
+    const { runId, sandboxId, tenant } = command?.spec.runFor ?? { runId: null, sandboxId: null, tenant: null }
     return Effect.orDie(audit.record({
       actor,
       action: "sandbox.lease",
       target: runId === null ? null : `${runId}/${sandboxId}`,
       runId,
+      ...tenant,
       outcome: "ok",
       reason: command === undefined ? "proof" : null,
       detail: { worker: workerId, job: jobId }

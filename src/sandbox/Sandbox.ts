@@ -1,6 +1,7 @@
 import { Path } from "@effect/platform"
 import { Clock, Context, Effect, Layer, Option, Schema, type Scope } from "effect"
 import { Audit } from "../audit/index.ts"
+import type { Tenant } from "../model/index.ts"
 import { Persistence, type PersistenceError } from "../persistence/index.ts"
 import { SecretGuard } from "../secrets/index.ts"
 import { BlobStore } from "./BlobStore.ts"
@@ -36,6 +37,8 @@ export type Applied = typeof Applied.Type
 /** Where changes go, and what was decided about them. */
 export interface Application {
   readonly runId: string
+  /** Whose the run is; the operator's unless given. */
+  readonly tenant?: Tenant | null | undefined
   readonly nodeId: string
   readonly iteration: number
   /** Absolute path of the directory whose copy the sandbox had. */
@@ -121,7 +124,7 @@ const make = Effect.gen(function*() {
   yield* Effect.forkScoped(housekeeping.forever)
 
   const apply = Effect.fn("Sandbox.apply")(
-    function*({ decision, iteration, nodeId, record, runId, target }: Application) {
+    function*({ decision, iteration, nodeId, record, runId, target, tenant }: Application) {
       const sandboxId = sandboxIdOf({ nodeId, iteration })
       const changes = yield* changeSet(runId, decision.changeSet)
       const turn = targets.get(target) ?? Effect.unsafeMakeSemaphore(1)
@@ -155,6 +158,7 @@ const make = Effect.gen(function*() {
           action: "sandbox.apply",
           target,
           runId,
+          ...tenant,
           outcome: "ok",
           reason: note,
           detail: { changeSet: decision.changeSet, baseRef: changes.baseRef, ...counts }

@@ -1,5 +1,5 @@
 import { type Effect, Schema } from "effect"
-import type { RunEventType } from "../model/index.ts"
+import type { RunEventType, Tenant } from "../model/index.ts"
 import type { Write } from "../persistence/index.ts"
 import type { SecretRef } from "../secrets/index.ts"
 import { SandboxFailed } from "./SandboxFailed.ts"
@@ -28,6 +28,8 @@ export interface WorkflowProgram {
 /** What is executed, and how it is confined. */
 export interface SandboxRequest {
   readonly runId: string
+  /** Whose the run is; the operator's unless given. */
+  readonly tenant?: Tenant | null | undefined
   /** Node of the run that it belongs to. */
   readonly nodeId: string
   readonly iteration: number

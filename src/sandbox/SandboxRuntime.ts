@@ -1,4 +1,5 @@
 import { Context, Effect, Schema } from "effect"
+import type { Tenant } from "../model/index.ts"
 import type { ControlProof } from "./Proof.ts"
 import { type ControlNotEnforced, type PolicyInvalid, type RuntimeFailed, RuntimeUnavailable } from "./RuntimeError.ts"
 import type { SandboxPolicy } from "./SandboxPolicy.ts"
@@ -30,7 +31,9 @@ export interface Spec {
   readonly stdin?: Uint8Array | undefined
   readonly policy: SandboxPolicy
   /** What it is run for, as a record of who got it says. */
-  readonly runFor?: { readonly runId: string; readonly sandboxId: string } | undefined
+  readonly runFor?:
+    | { readonly runId: string; readonly sandboxId: string; readonly tenant?: Tenant | null | undefined }
+    | undefined
   /** Gets the output as it comes; the command waits while it works. */
   readonly onOutput: (chunk: OutputChunk) => Effect.Effect<void>
 }

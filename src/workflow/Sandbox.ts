@@ -1,5 +1,5 @@
 import type { WorkflowEngine } from "@effect/workflow"
-import { Effect, ParseResult, Schema } from "effect"
+import { Clock, Effect, ParseResult, Schema } from "effect"
 import { Step } from "../engine/index.ts"
 import { type Actor, Bounds, SandboxReview } from "../model/index.ts"
 import {
@@ -124,6 +124,16 @@ const policyOf = <A, I>(options: Options<A, I>): SandboxPolicy.Input => {
   return policy
 }
 
+/** Counts the seconds that it takes, however it ends; a second that has begun is one. */
+const metered =
+  (spend: Task.Context["spend"]) => <A, E, R>(execution: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.flatMap(Clock.currentTimeMillis, (startedAtMs) =>
+      Effect.ensuring(
+        execution,
+        Effect.flatMap(Clock.currentTimeMillis, (now) =>
+          spend({ metric: "sandbox_seconds", unit: "seconds", quantity: Math.ceil((now - startedAtMs) / 1_000) }))
+      ))
+
 /** Who decided, as far as the approval says. */
 const reviewer = (decidedBy: string): Actor => ({ userId: decidedBy, tokenId: null, role: "reviewer", scopes: [] })
 
@@ -147,9 +157,10 @@ export const run = <A, I>(
       output: Sandbox.Executed,
       error: SandboxFailed,
       ...(options.retry !== undefined && { retry: options.retry }),
-      execute: ({ attempt, record, runId }) =>
-        sandbox.execute({
+      execute: ({ attempt, record, runId, spend, tenant }) =>
+        metered(spend)(sandbox.execute({
           runId,
+          tenant,
           nodeId: id,
           iteration,
           attempt,
@@ -163,7 +174,7 @@ export const run = <A, I>(
           secrets: options.secrets,
           files,
           record
-        })
+        }))
     })
     const { sandboxId } = executed
     const refused = (reason: SandboxFailed["reason"], detail: string) =>
@@ -201,9 +212,10 @@ export const run = <A, I>(
       label: "Apply the accepted changes",
       output: Sandbox.Applied,
       error: SandboxFailed,
-      execute: ({ record, runId }) =>
+      execute: ({ record, runId, tenant }) =>
         sandbox.apply({
           runId,
+          tenant,
           nodeId: id,
           iteration,
           target: files.from,

@@ -45,6 +45,7 @@ it.effect("an issued token authenticates as its grant", () =>
       tokenId: grant.tokenId,
       role: "operator",
       scopes: ["run:write"],
+      tenant: null,
       expiresAtMs: day
     })
     assert.deepStrictEqual(Principal.toActor(principal), {
@@ -350,7 +351,9 @@ it.effect("list shows every grant, newest first, in pages, and never a secret or
       "issuedBy",
       "label",
       "lastUsedAtMs",
+      "orgId",
       "origin",
+      "projectIds",
       "revokedAtMs",
       "role",
       "rotatedFrom",

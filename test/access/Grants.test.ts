@@ -13,6 +13,8 @@ const row = (fields: Partial<TokenRow> = {}): TokenRow => ({
   role: "operator",
   scopes: ["run:read"],
   userId: null,
+  orgId: null,
+  projectIds: null,
   label: null,
   issuedBy: "system",
   rotatedFrom: null,

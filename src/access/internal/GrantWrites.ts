@@ -18,8 +18,13 @@ export const newRow = (
 
 /** The changes of grants, each one unit: the row, its audit, and the memory when both are committed. */
 export const makeGrantWrites = (audit: Audit.Audit["Type"], grants: Grants) => {
-  const audited = (action: string, actor: Actor, target: string, atMs: number, detail: AuditDetail) =>
-    audit.append({ atMs, actor, action, target, runId: null, outcome: "ok", reason: null, detail })
+  const audited = (
+    action: string,
+    actor: Actor,
+    { orgId, tokenId: target }: { readonly orgId: string | null; readonly tokenId: string },
+    atMs: number,
+    detail: AuditDetail
+  ) => audit.append({ atMs, actor, action, target, runId: null, orgId, outcome: "ok", reason: null, detail })
 
   const insert = (row: TokenTable.TokenRow) => Write.tapCommitted(() => grants.put(row))(TokenTable.insert(row))
 
@@ -27,21 +32,22 @@ export const makeGrantWrites = (audit: Audit.Audit["Type"], grants: Grants) => {
     issue: (row: TokenTable.TokenRow, actor: Actor) =>
       Write.all([
         insert(row),
-        audited("token.issue", actor, row.tokenId, row.issuedAtMs, {
+        audited("token.issue", actor, row, row.issuedAtMs, {
           origin: row.origin,
           role: row.role,
           scopes: row.scopes,
           userId: row.userId,
+          ...(row.orgId !== null && { orgId: row.orgId, projectIds: row.projectIds }),
           label: row.label,
           expiresAtMs: row.expiresAtMs
         })
       ]),
-    revoke: (tokenId: string, actor: Actor, nowMs: number) =>
+    revoke: (row: TokenTable.TokenRow, actor: Actor, nowMs: number) =>
       Write.all([
-        TokenTable.revoke(tokenId, nowMs, () => "AlreadyRevoked" as const).pipe(
-          Write.tapCommitted(() => grants.revoke(tokenId, nowMs))
+        TokenTable.revoke(row.tokenId, nowMs, () => "AlreadyRevoked" as const).pipe(
+          Write.tapCommitted(() => grants.revoke(row.tokenId, nowMs))
         ),
-        audited("token.revoke", actor, tokenId, nowMs, {})
+        audited("token.revoke", actor, row, nowMs, {})
       ]),
     rotate: (tokenId: string, successor: TokenTable.TokenRow, actor: Actor, revokedAtMs: number) =>
       Write.all([
@@ -52,7 +58,7 @@ export const makeGrantWrites = (audit: Audit.Audit["Type"], grants: Grants) => {
           () => new InvalidGrant({ field: "tokenId", bound: "must name a token that is alive and not being replaced" })
         ).pipe(Write.tapCommitted(() => grants.revoke(tokenId, revokedAtMs))),
         insert(successor),
-        audited("token.rotate", actor, tokenId, successor.issuedAtMs, {
+        audited("token.rotate", actor, { tokenId, orgId: successor.orgId }, successor.issuedAtMs, {
           successor: successor.tokenId,
           revokedAtMs,
           expiresAtMs: successor.expiresAtMs

@@ -39,10 +39,11 @@ export const makeGrants = (rows: ReadonlyArray<TokenRow>) => {
   const used = Effect.unsafeMakeLatch(false)
 
   const put = (row: TokenRow) => {
-    const { expiresAtMs, role, scopes, tokenId, userId } = row
+    const { expiresAtMs, orgId, projectIds, role, scopes, tokenId, userId } = row
+    const tenant = orgId === null ? null : { orgId, projectIds }
     byId.set(tokenId, {
       row,
-      principal: { userId, tokenId, role, scopes, expiresAtMs },
+      principal: { userId, tokenId, role, scopes, expiresAtMs, tenant },
       changed: unsafeDeferred()
     })
   }

@@ -1,7 +1,8 @@
 import { Effect } from "effect"
 import { InvalidGrant } from "../AccessError.ts"
+import { isTenantRole, tenantRoleNames, tenantRoles } from "../TenantRoles.ts"
 import { grantBounds } from "../TokenGrant.ts"
-import { isKnown, type Methods } from "./Scopes.ts"
+import { covers, isKnown, type Methods } from "./Scopes.ts"
 import { containsSecret } from "./TokenFormat.ts"
 
 const invalid = (field: string, bound: string) => new InvalidGrant({ field, bound })
@@ -19,6 +20,24 @@ const checkText = (field: string, text: string | undefined, maxChars: number) =>
     return invalid(field, `must be 1 to ${maxChars} characters without control characters`)
   }
   return containsSecret(text) ? invalid(field, "must not contain a token's secret") : null
+}
+
+const checkTenant = (
+  orgId: string | undefined,
+  projectIds: ReadonlyArray<string> | undefined,
+  role: string,
+  scopes: ReadonlyArray<string>,
+  methods: Methods
+) => {
+  if (orgId === undefined) {
+    return projectIds === undefined ? null : invalid("projectIds", "must come with the orgId that they belong to")
+  }
+  if (!isTenantRole(role)) return invalid("role", `must be one of ${tenantRoleNames.join(", ")} in an organization`)
+  if (projectIds !== undefined && (projectIds.length === 0 || projectIds.length > grantBounds.projects)) {
+    return invalid("projectIds", `must be 1 to ${grantBounds.projects} projects`)
+  }
+  const at = scopes.findIndex((scope) => !covers(tenantRoles[role], scope, methods))
+  return at === -1 ? null : invalid(`scopes[${at}]`, `must be within what the role ${role} gives`)
 }
 
 const checkScopes = (scopes: ReadonlyArray<string>, methods: Methods) => {
@@ -45,6 +64,8 @@ export const checkRequest = (
     readonly scopes: ReadonlyArray<string>
     readonly userId?: string | undefined
     readonly label?: string | undefined
+    readonly orgId?: string | undefined
+    readonly projectIds?: ReadonlyArray<string> | undefined
   },
   ttlMs: number,
   maxTtlMs: number,
@@ -52,6 +73,7 @@ export const checkRequest = (
 ): Effect.Effect<void, InvalidGrant> =>
   checkRole(request.role) ??
     checkScopes(request.scopes, methods) ??
+    checkTenant(request.orgId, request.projectIds, request.role, request.scopes, methods) ??
     checkText("userId", request.userId, grantBounds.userIdChars) ??
     checkText("label", request.label, grantBounds.labelChars) ??
     checkMs("ttlMs", ttlMs, grantBounds.minTtlMs, maxTtlMs) ??

@@ -27,6 +27,8 @@ export const ensureAdminToken = Effect.fnUntraced(function*(
       role: "admin",
       scopes: ["*"],
       userId: "user:admin",
+      orgId: null,
+      projectIds: null,
       label: "admin token",
       issuedBy: systemActor.role,
       rotatedFrom: null,
@@ -38,7 +40,7 @@ export const ensureAdminToken = Effect.fnUntraced(function*(
     Write.all(
       grants.standingAdmins(nowMs)
         .filter((row) => row.tokenId !== tokenId)
-        .map((row) => writes.revoke(row.tokenId, systemActor, nowMs))
+        .map((row) => writes.revoke(row, systemActor, nowMs))
     )
 
   /** Nobody else changes grants while the service starts. */

@@ -1,6 +1,7 @@
 import { Effect, Schema } from "effect"
 import { type Persistence, PersistenceError, Write } from "../../persistence/index.ts"
 import { Entry, type Filter, type Position, type Purged } from "../Entry.ts"
+import { tenantKey } from "../Identity.ts"
 import { taskOf } from "../Key.ts"
 import type { Query, Result, Ticket } from "../Lookup.ts"
 import { expiryOf } from "../Policy.ts"
@@ -109,6 +110,18 @@ const where = (filter: Filter, nowMs: number) => {
   }
   add("created_at_ms < ?", filter.olderThanMs === undefined ? undefined : nowMs - filter.olderThanMs)
   add("tenant = ?", filter.tenant)
+  const { exceptProjectIds = [], orgId, projectIds } = filter
+  if (orgId !== undefined) {
+    const keysOf = (ids: ReadonlyArray<string>) => encodeList(ids.map((projectId) => tenantKey({ orgId, projectId })))
+    // No id has a slash; behind it comes 0.
+    if (projectIds === undefined) {
+      conditions.push("(tenant = ? OR (tenant > ? AND tenant < ?))")
+      params.push(orgId, `${orgId}/`, `${orgId}0`)
+    } else {
+      add("tenant IN (SELECT value FROM json_each(?))", keysOf(projectIds))
+    }
+    if (exceptProjectIds.length > 0) add("tenant NOT IN (SELECT value FROM json_each(?))", keysOf(exceptProjectIds))
+  }
   add("workflow = ?", filter.workflow)
   add("? IN (task, node_id)", filter.task)
   add("EXISTS (SELECT 1 FROM json_each(tags_json) WHERE value = ?)", filter.tag)

@@ -95,6 +95,14 @@ export const runCommand = Command.make("run", {
     Options.withDescription("The same key again answers the run that it started first."),
     Options.optional
   ),
+  org: Options.text("org").pipe(
+    Options.withDescription("The organization that it runs for. Default: the token's; none of an operator's."),
+    Options.optional
+  ),
+  project: Options.text("project").pipe(
+    Options.withDescription("The project of it. Default: the token's, if it has one."),
+    Options.optional
+  ),
   follow: Options.boolean("follow").pipe(
     Options.withAlias("f"),
     Options.withDescription("Show progress until the run has ended; exit code 1 if it did not finish.")
@@ -107,6 +115,8 @@ export const runCommand = Command.make("run", {
     const launched = yield* client.launchRun({
       workflow: options.workflow,
       input: yield* readInput(options.input),
+      ...Option.match(options.org, { onNone: () => ({}), onSome: (orgId) => ({ orgId }) }),
+      ...Option.match(options.project, { onNone: () => ({}), onSome: (projectId) => ({ projectId }) }),
       options: {
         ...Option.match(options.runId, { onNone: () => ({}), onSome: (runId) => ({ runId }) }),
         ...Option.match(options.idempotencyKey, {

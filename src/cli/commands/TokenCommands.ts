@@ -21,16 +21,35 @@ const issuedText = ({ grant, token }: TokenDesk.Issued): string =>
       ["Id", grant.tokenId],
       ["Role", grant.role],
       ["Scopes", grant.scopes.join(" ")],
+      ...(grant.orgId === null ? [] : [
+        ["Organization", grant.orgId] as const,
+        ["Projects", grant.projectIds?.join(" ") ?? "all"] as const
+      ]),
       ["Expires", grant.expiresAtMs === null ? "never" : timestamp(grant.expiresAtMs)]
     ])
   ].join("\n")
 
 const issueCommand = Command.make("issue", {
   scopes: Options.text("scopes").pipe(
-    Options.withDescription("What it may do, separated by commas: run:read, run:write, approval:submit, …"),
-    Options.withDefault("run:read")
+    Options.withDescription(
+      "What it may do, separated by commas: run:read, run:write, approval:submit, … Default: run:read, and with --org what the role gives."
+    ),
+    Options.optional
   ),
-  role: Options.text("role").pipe(Options.withDescription("Role of its bearer."), Options.withDefault("operator")),
+  role: Options.text("role").pipe(
+    Options.withDescription(
+      "Role of its bearer; with --org one of org-owner, admin, member, auditor, viewer. Default: operator, with --org viewer."
+    ),
+    Options.optional
+  ),
+  org: Options.text("org").pipe(
+    Options.withDescription("The organization that its bearer acts for. Default: none, it is the operator's."),
+    Options.optional
+  ),
+  project: Options.text("project").pipe(
+    Options.withDescription("A project of it, and no other; may be given up to 64 times. Default: all."),
+    Options.repeated
+  ),
   user: Options.text("user").pipe(Options.withDescription("Whom decisions are recorded as."), Options.optional),
   ttl: Options.text("ttl").pipe(
     Options.withDescription("Lifetime: 30m, 24h (the default), 7d."),
@@ -38,13 +57,20 @@ const issueCommand = Command.make("issue", {
   ),
   label: Options.text("label").pipe(Options.withDescription("What it is for."), Options.optional),
   ...connected
-}, ({ label, role, scopes, ttl, user }) =>
+}, ({ label, org, project, role, scopes, ttl, user }) =>
   Effect.gen(function*() {
     const desk = yield* TokenDesk.TokenDesk
     const output = yield* Output.Output
     const issued = yield* desk.issue({
-      role,
-      scopes: scopes.split(/[\s,]+/).filter((scope) => scope !== ""),
+      role: Option.getOrElse(role, () => Option.isSome(org) ? "viewer" : "operator"),
+      scopes: Option.getOrUndefined(
+        Option.map(
+          Option.orElseSome(scopes, () => Option.isSome(org) ? undefined : "run:read"),
+          (text) => text?.split(/[\s,]+/).filter((scope) => scope !== "")
+        )
+      ),
+      orgId: Option.getOrUndefined(org),
+      projectIds: project.length === 0 ? undefined : project,
       userId: Option.getOrUndefined(user),
       label: Option.getOrUndefined(label),
       ttlMs: yield* toMillis("--ttl", ttl)
@@ -68,11 +94,12 @@ const listCommand = Command.make("list", {
     const now = yield* Clock.currentTimeMillis
     yield* output.print(TokensDocument, { tokens }, () =>
       table(
-        ["TOKEN", "STATE", "ROLE", "SCOPES", "USER", "LABEL", "AGE", "LAST USED"],
+        ["TOKEN", "STATE", "ROLE", "ORGANIZATION", "SCOPES", "USER", "LABEL", "AGE", "LAST USED"],
         tokens.map((token) => [
           token.tokenId,
           stateOf(token, now),
           token.role,
+          token.orgId === null ? "" : [token.orgId, ...token.projectIds ?? []].join(" "),
           token.scopes.join(" "),
           token.userId ?? "",
           token.label ?? "",

@@ -18,7 +18,7 @@ import {
 } from "effect"
 import type { Cache, Identity, Ticket } from "../../cache/index.ts"
 import type { Journal, RunStore } from "../../journal/index.ts"
-import { type Actor, nodeKey } from "../../model/index.ts"
+import { type Actor, nodeKey, type Tenant } from "../../model/index.ts"
 import { type Persistence, type PersistenceError, Write } from "../../persistence/index.ts"
 import type { SecretGuard } from "../../secrets/index.ts"
 import type { ApprovalStore } from "../ApprovalStore.ts"
@@ -136,6 +136,10 @@ export class ActiveRun {
   readonly services: RunServices
   /** Who launched it, or its outermost ancestor: a child run is trusted as its parent is. */
   readonly actor: Actor
+  /** Whose it is; null: the operator's. */
+  readonly tenant: Tenant | null
+  /** Whether its budget is asked before each attempt. */
+  readonly limited: boolean
   /** Executions of this run that equal ones of any run wait for. */
   readonly leading = new Set<Ticket>()
   /** Under which the run is owned; 0 until it is claimed. */
@@ -190,6 +194,7 @@ export class ActiveRun {
     readonly scope: Scope.CloseableScope
     readonly services: RunServices
     readonly actor: Actor
+    readonly tenant: Tenant | null
     readonly epoch: number
     readonly lookAt: (run: ActiveRun) => void
   }) {
@@ -199,6 +204,8 @@ export class ActiveRun {
     this.scope = options.scope
     this.services = options.services
     this.actor = options.actor
+    this.tenant = options.tenant
+    this.limited = options.services.budget.limits(this.spender)
     this.epoch = options.epoch
     this.lookAt = options.lookAt
   }
@@ -209,11 +216,11 @@ export class ActiveRun {
 
   /** On whose behalf its tasks use the cache. */
   get identity(): Identity {
-    return identityOf(this.workflow.name, this.runId, this.actor)
+    return identityOf(this.workflow.name, this.runId, this.actor, this.tenant)
   }
 
   get spender(): Spender {
-    return { runId: this.runId, workflow: this.workflow.name, actor: this.actor }
+    return { runId: this.runId, workflow: this.workflow.name, actor: this.actor, tenant: this.tenant }
   }
 
   /** An execution that others may wait for; whoever concludes the run releases them from one that does not end. */

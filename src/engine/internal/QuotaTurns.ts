@@ -1,5 +1,5 @@
 import { Effect, Option } from "effect"
-import type { Actor, Run } from "../../model/index.ts"
+import { type Actor, type Run, tenantOf } from "../../model/index.ts"
 import type { PersistenceError } from "../../persistence/index.ts"
 import type { ActiveRun, RunServices } from "./ActiveRun.ts"
 
@@ -26,7 +26,8 @@ export const quotaTurns = ({ active, launcherOf, resumeLater, services: { budget
       if (active.has(runId)) continue
       const run = yield* runs.find(runId)
       if (Option.isSome(run)) {
-        spenders.push({ runId, workflow: run.value.workflow, actor: yield* launcherOf(run.value) })
+        const actor = yield* launcherOf(run.value)
+        spenders.push({ runId, workflow: run.value.workflow, actor, tenant: tenantOf(run.value) })
       }
     }
     nextInQuota += quotaBatch

@@ -20,7 +20,7 @@ const longest = "10 minutes"
  * large or comes too late leaves the stale result, which the cache logs.
  */
 export const refresh = <A, I, E, EI, X, R>(
-  { runId, services: { cache, guard }, workflow }: ActiveRun,
+  { runId, services: { cache, guard }, tenant, workflow }: ActiveRun,
   { execute, id: nodeId, output, stored, timeout }: StepOptions<A, I, E, EI, X, R>,
   iteration: number,
   ticket: Ticket
@@ -32,6 +32,7 @@ export const refresh = <A, I, E, EI, X, R>(
   const body = Effect.suspend(() =>
     execute({
       runId,
+      tenant,
       nodeId,
       iteration,
       attempt: 1,
@@ -40,6 +41,7 @@ export const refresh = <A, I, E, EI, X, R>(
         return controller.signal
       },
       record: () => Effect.void,
+      spend: () => Effect.void,
       heartbeat: Effect.void
     })
   ).pipe(

@@ -220,7 +220,7 @@ export class StepExecution<A, I, E, EI, X, R> {
 
   private perform(attempt: number): Effect.Effect<A, E, R> {
     return Effect.uninterruptibleMask((restore) =>
-      this.active.services.budget.limited ? this.whenAffordable(attempt, restore) : this.begin(attempt, restore)
+      this.active.limited ? this.whenAffordable(attempt, restore) : this.begin(attempt, restore)
     )
   }
 
@@ -262,8 +262,8 @@ export class StepExecution<A, I, E, EI, X, R> {
   }
 
   private metered<B>(attempt: number, startedAtMs: number, execution: Effect.Effect<B, never, R>) {
-    const { budget } = this.active.services
-    return budget.limited
+    const { limited, services: { budget } } = this.active
+    return limited
       ? Effect.tap(
         execution,
         () => withNow((now) => budget.settle(this.spending(attempt), { durationMs: now - startedAtMs }))
@@ -376,6 +376,7 @@ export class StepExecution<A, I, E, EI, X, R> {
     const { active, iteration, options } = this
     return {
       runId: active.runId,
+      tenant: active.tenant,
       nodeId: options.id,
       iteration,
       attempt,
@@ -385,6 +386,7 @@ export class StepExecution<A, I, E, EI, X, R> {
       },
       record: (type, data, units) =>
         withNow((now) => active.commit({ units, events: [this.event(type, attempt, now, data)] }, now)),
+      spend: (used) => active.limited ? active.services.budget.record(this.spending(attempt), used) : Effect.void,
       heartbeat: Effect.flatMap(Clock.currentTimeMillis, (now) => {
         this.lastBeatMs = now
         if (this.lastWrittenBeatMs >= 0 && now - this.lastWrittenBeatMs < 1_000) return Effect.void

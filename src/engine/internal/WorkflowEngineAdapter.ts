@@ -1,5 +1,5 @@
 import { type Activity, type DurableClock, type DurableDeferred, Workflow, WorkflowEngine } from "@effect/workflow"
-import { Clock, Duration, Effect, Exit, Schema } from "effect"
+import { Clock, Duration, Effect, Exit, Option, Schema } from "effect"
 import { createHash } from "node:crypto"
 import type { RunStore } from "../../journal/index.ts"
 import { nodeKey } from "../../model/index.ts"
@@ -7,7 +7,7 @@ import type { PersistenceError, Write } from "../../persistence/index.ts"
 import { awaitNode, type CompletedNode } from "../DurableWait.ts"
 import type { InvalidInput, WorkflowNotFound } from "../EngineError.ts"
 import * as Step from "../Step.ts"
-import type { ActiveRun, RunServices } from "./ActiveRun.ts"
+import { ActiveRun, type RunServices } from "./ActiveRun.ts"
 import { codecOf } from "./Codec.ts"
 import { refuseSecretId } from "./CurrentStep.ts"
 import { redactDeep } from "./Failure.ts"
@@ -116,6 +116,26 @@ const fits = (run: ActiveRun, nodeId: string, exitSchema: Schema.Schema.Any) => 
     (error) => run.diverge(nodeId, `The stored result does not fit the schema: ${error.message}`)
   )
 
+/**
+ * The run that an execution id stands for. The package makes the id of a child of its workflow and payload alone: the
+ * children of two tenants with equal payloads are two runs.
+ */
+const idFor = (caller: unknown, executionId: string): string => {
+  const tenant = typeof caller === "object" && caller !== null && "run" in caller && caller.run instanceof ActiveRun
+    ? caller.run.tenant
+    : null
+  if (tenant === null) return executionId
+  const { orgId, projectId } = tenant
+  return createHash("sha256").update(`${orgId} ${projectId ?? ""} ${executionId}`).digest("hex").slice(0, 32)
+}
+
+/** The same for whoever asks out of the body of a run. */
+const calledFor = (executionId: string): Effect.Effect<string> =>
+  Effect.map(
+    Effect.serviceOption(WorkflowEngine.WorkflowInstance),
+    (caller) => idFor(Option.getOrUndefined(caller), executionId)
+  )
+
 /** The node in the parent that stands for a child run. */
 export const childNodeId = (childRunId: string): string => nodeIdOf("child", childRunId)
 
@@ -137,7 +157,7 @@ export const makeWorkflowEngine = (host: Host): WorkflowEngine.WorkflowEngine["T
     execute: (workflow, options) =>
       Effect.gen(function*() {
         const parent = options.parent
-        const runId = options.executionId
+        const runId = idFor(parent, options.executionId)
         yield* host.launchChild(workflow, runId, options.payload, parent?.executionId ?? null).pipe(
           Effect.catchTag("RunExists", () => Effect.void)
         )
@@ -160,14 +180,14 @@ export const makeWorkflowEngine = (host: Host): WorkflowEngine.WorkflowEngine["T
         // The Encoded interface has no error channel: a database that fails here fails the step that asked.
       }).pipe(Effect.orDie) as never,
 
-    poll: (workflow, runId) =>
+    poll: (workflow, executionId) =>
       Effect.map(
-        Effect.orDie(host.pollExit(workflow, runId)),
+        Effect.flatMap(calledFor(executionId), (runId) => Effect.orDie(host.pollExit(workflow, runId))),
         (exit) => exit === undefined ? undefined : new Workflow.Complete({ exit })
       ),
 
-    interrupt: (_workflow, runId) => host.interrupt(runId),
-    resume: (_workflow, runId) => host.resume(runId),
+    interrupt: (_workflow, executionId) => Effect.flatMap(calledFor(executionId), host.interrupt),
+    resume: (_workflow, executionId) => Effect.flatMap(calledFor(executionId), host.resume),
 
     activityExecute: (activity: Activity.Any, attempt: number) =>
       Effect.flatMap(Step.currentRun, (run) => {

@@ -12,7 +12,17 @@ export class Aliases
   extends Context.Tag("smithers-orchestrator/gateway/contract/Annotations/Aliases")<Aliases, ReadonlyArray<string>>()
 {}
 
-/** Reserved to the role `admin` and to grants of everything, whatever the scope says. */
+/**
+ * What grants of an organization may do with the method: `run` with runs of that organization, `org` with that
+ * organization itself; `own`: it answers each of them with its own; `shared`: what is nobody's. Without this annotation
+ * the method is the operator's alone.
+ */
+export type TenantUse = "run" | "org" | "own" | "shared"
+export class ForTenants
+  extends Context.Tag("smithers-orchestrator/gateway/contract/Annotations/ForTenants")<ForTenants, TenantUse>()
+{}
+
+/** Reserved to the roles `admin` and `org-owner` and to grants of everything, whatever the scope says. */
 export class AdminOnly
   extends Context.Tag("smithers-orchestrator/gateway/contract/Annotations/AdminOnly")<AdminOnly, true>()
 {}

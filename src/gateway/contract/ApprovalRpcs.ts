@@ -1,7 +1,7 @@
 import { Rpc, RpcGroup } from "@effect/rpc"
 import { Schema } from "effect"
 import { Bounds, Iteration, NodeId, RunId, TimestampMs, WorkflowName } from "../../model/index.ts"
-import { Aliases, RequiredScope } from "./Annotations.ts"
+import { Aliases, ForTenants, RequiredScope } from "./Annotations.ts"
 import { failures } from "./Failure.ts"
 
 const NullableString = Schema.NullOr(Schema.String)
@@ -39,7 +39,7 @@ export const ListApprovals = Rpc.make("listApprovals", {
   payload: { filter: Schema.optional(Schema.Struct(filterFields)), ...filterFields },
   success: Schema.Array(ApprovalRow),
   error: failures()
-}).annotate(RequiredScope, "approval:read").annotate(Aliases, ["approvals.list"])
+}).annotate(ForTenants, "own").annotate(RequiredScope, "approval:read").annotate(Aliases, ["approvals.list"])
 
 const Note = Schema.String.pipe(Schema.maxLength(Bounds.noteChars))
 
@@ -64,7 +64,7 @@ export const SubmitApproval = Rpc.make("submitApproval", {
   }),
   success: Schema.Struct({ runId: RunId, nodeId: NodeId, iteration: Iteration, approved: Schema.Boolean }),
   error: failures("NOT_FOUND", "AlreadyDecided", "CONFLICT")
-}).annotate(RequiredScope, "approval:submit").annotate(Aliases, ["approvals.decide"])
+}).annotate(ForTenants, "run").annotate(RequiredScope, "approval:submit").annotate(Aliases, ["approvals.decide"])
 
 /** Approvals: what waits for a person, and the decision. */
 export const ApprovalRpcs = RpcGroup.make(ListApprovals, SubmitApproval)

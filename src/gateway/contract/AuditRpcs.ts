@@ -9,7 +9,7 @@ import {
   AuditVerification,
   Bounds
 } from "../../model/index.ts"
-import { AdminOnly, RequiredScope } from "./Annotations.ts"
+import { AdminOnly, ForTenants, RequiredScope } from "./Annotations.ts"
 import { failures } from "./Failure.ts"
 
 const Id = Schema.Int.pipe(Schema.nonNegative())
@@ -23,7 +23,7 @@ export const ListAudit = Rpc.make("audit.list", {
   }),
   success: Schema.Array(AuditRecord),
   error: failures()
-})
+}).annotate(ForTenants, "own")
 
 /** Examines every row and checkpoint; what is wrong is the answer, not a failure. */
 export const VerifyAudit = Rpc.make("audit.verify", {

@@ -10,7 +10,7 @@ import {
   TimestampMs,
   WorkflowName
 } from "../../model/index.ts"
-import { RequiredScope } from "./Annotations.ts"
+import { ForTenants, RequiredScope } from "./Annotations.ts"
 import { failures } from "./Failure.ts"
 
 const NullableString = Schema.NullOr(Schema.String)
@@ -62,7 +62,7 @@ export const ListCache = Rpc.make("cache.list", {
   },
   success: Schema.Array(CacheEntryRow),
   error: failures()
-}).annotate(RequiredScope, "run:read")
+}).annotate(ForTenants, "own").annotate(RequiredScope, "run:read")
 
 const at = { atMs: TimestampMs, attempt: Schema.Int }
 
@@ -105,14 +105,14 @@ export const ExplainCache = Rpc.make("cache.explain", {
   }),
   success: CacheExplanation,
   error: failures("NOT_FOUND", "NodeNotFound")
-}).annotate(RequiredScope, "run:read")
+}).annotate(ForTenants, "run").annotate(RequiredScope, "run:read")
 
 /** Removes what the filter says, everything without one; a dry run only counts. */
 export const PurgeCache = Rpc.make("cache.purge", {
   payload: Schema.Struct({ ...filter, dryRun: Schema.optionalWith(Schema.Boolean, { default: () => false }) }),
   success: Schema.Struct({ entries: Schema.Int, bytes: Schema.Int, dryRun: Schema.Boolean }),
   error: failures()
-}).annotate(RequiredScope, "run:admin")
+}).annotate(ForTenants, "own").annotate(RequiredScope, "run:admin")
 
 /** Results that tasks share; ours. */
 export const CacheRpcs = RpcGroup.make(ListCache, ExplainCache, PurgeCache)

@@ -1,7 +1,7 @@
 import type { RpcGroup } from "@effect/rpc"
 import { Context, Option } from "effect"
 import type { CatalogScope } from "../../model/index.ts"
-import { Aliases, RequiredScope } from "./Annotations.ts"
+import { Aliases, ForTenants, RequiredScope, type TenantUse } from "./Annotations.ts"
 import { ApprovalRpcs } from "./ApprovalRpcs.ts"
 import { AuditRpcs } from "./AuditRpcs.ts"
 import { CacheRpcs } from "./CacheRpcs.ts"
@@ -37,6 +37,10 @@ export const GatewayRpcs = RunRpcs.merge(
 export type GatewayRpc = RpcGroup.Rpcs<typeof GatewayRpcs>
 
 export const scopeOf = (rpc: GatewayRpc): CatalogScope => Context.unsafeGet(rpc.annotations, RequiredScope)
+
+/** What grants of an organization may do with it; undefined: nothing. */
+export const tenantUseOf = (rpc: GatewayRpc): TenantUse | undefined =>
+  Option.getOrUndefined(Context.getOption(rpc.annotations, ForTenants))
 
 export const aliasesOf = (rpc: GatewayRpc): ReadonlyArray<string> =>
   Option.getOrElse(Context.getOption(rpc.annotations, Aliases), () => [])

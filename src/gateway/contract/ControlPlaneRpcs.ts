@@ -1,7 +1,7 @@
 import { Rpc, RpcGroup } from "@effect/rpc"
 import { Schema } from "effect"
 import { Bounds, TimestampMs } from "../../model/index.ts"
-import { AdminOnly, RequiredScope } from "./Annotations.ts"
+import { AdminOnly, ForTenants, RequiredScope } from "./Annotations.ts"
 import { failures } from "./Failure.ts"
 
 // The control plane checks what it is given; here stands only what kind of thing it is.
@@ -41,7 +41,7 @@ export const GetOrg = Rpc.make("orgs.get", {
   payload: { orgId: Text },
   success: OrgRow,
   error: failures("NOT_FOUND")
-})
+}).annotate(ForTenants, "org")
 
 /** By id. */
 export const ListOrgs = Rpc.make("orgs.list", {
@@ -60,7 +60,7 @@ export const UpdateOrg = Rpc.make("orgs.update", {
   },
   success: OrgRow,
   error: failures("NOT_FOUND", "CONFLICT")
-})
+}).annotate(ForTenants, "org")
 
 /** Deletes an organization with everything it has, in one commit. */
 export const DeleteOrg = Rpc.make("orgs.delete", {
@@ -79,20 +79,20 @@ export const CreateProject = Rpc.make("projects.create", {
   },
   success: ProjectRow,
   error: failures("NOT_FOUND", "CONFLICT")
-})
+}).annotate(ForTenants, "org")
 
 /** Of one organization, by id. */
 export const ListProjects = Rpc.make("projects.list", {
   payload: Schema.Struct({ orgId: Text, ...page }),
   success: Schema.Array(ProjectRow),
   error: failures()
-})
+}).annotate(ForTenants, "org")
 
 export const DeleteProject = Rpc.make("projects.delete", {
   payload: { orgId: Text, projectId: Text },
   success: Schema.Struct({ projectId: Schema.String, deleted: Counts }),
   error: failures("NOT_FOUND", "CONFLICT")
-})
+}).annotate(ForTenants, "org")
 
 const series = {
   orgId: Text,
@@ -149,7 +149,7 @@ export const SummarizeUsage = Rpc.make("usage.summary", {
     events: Schema.Int
   })),
   error: failures()
-})
+}).annotate(ForTenants, "org")
 
 const Period = Schema.Literal("daily", "weekly", "monthly")
 
@@ -186,7 +186,7 @@ export const ListQuotas = Rpc.make("quotas.list", {
   payload: Schema.Struct({ orgId: Text, ...page }),
   success: Schema.Array(LimitRow),
   error: failures()
-})
+}).annotate(ForTenants, "org")
 
 const state = {
   ...LimitRow.fields,
@@ -206,7 +206,7 @@ export const CheckQuota = Rpc.make("quotas.check", {
   payload: { ...series, period: Schema.optional(Period) },
   success: Schema.NullOr(QuotaState),
   error: failures()
-})
+}).annotate(ForTenants, "org")
 
 export const RemoveQuota = Rpc.make("quotas.remove", {
   payload: { ...series, period: Schema.optional(Period) },

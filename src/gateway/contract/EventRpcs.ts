@@ -1,7 +1,7 @@
 import { Rpc, RpcGroup } from "@effect/rpc"
 import { Schema } from "effect"
 import { Bounds, RunEventType, RunId, Seq, TimestampMs } from "../../model/index.ts"
-import { RequiredScope } from "./Annotations.ts"
+import { ForTenants, RequiredScope } from "./Annotations.ts"
 import { failures } from "./Failure.ts"
 
 const EventPayload = Schema.Record({ key: Schema.String, value: Schema.Unknown })
@@ -25,7 +25,7 @@ export const ListEvents = Rpc.make("listEvents", {
   }),
   success: Schema.Array(EventRow),
   error: failures("NOT_FOUND")
-}).annotate(RequiredScope, "run:read")
+}).annotate(ForTenants, "run").annotate(RequiredScope, "run:read")
 
 /** The first element of a stream: from where it goes on, and how far the journal reached at that moment. */
 export const StreamOpened = Schema.Struct({
@@ -55,7 +55,7 @@ export const StreamRunEvents = Rpc.make("streamRunEvents", {
   success: Schema.Union(StreamOpened, StreamedEvent),
   error: failures("InvalidRunId", "RunNotFound", "SeqOutOfRange", "RateLimited", "BackpressureDisconnect"),
   stream: true
-}).annotate(RequiredScope, "run:read")
+}).annotate(ForTenants, "run").annotate(RequiredScope, "run:read")
 
 /** Events: what happened in a run, as pages and as a stream. */
 export const EventRpcs = RpcGroup.make(ListEvents, StreamRunEvents)

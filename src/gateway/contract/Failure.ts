@@ -24,6 +24,7 @@ export const failureStatus = {
   PayloadTooLarge: 413,
   RateLimited: 429,
   BackpressureDisconnect: 429,
+  QUOTA_EXCEEDED: 429,
   UnsupportedSandbox: 501,
   CONNECTION_LIMIT: 500,
   ConnectionClosed: 500,

@@ -1,7 +1,7 @@
 import { Rpc, RpcGroup } from "@effect/rpc"
 import { Schema } from "effect"
 import { TimestampMs } from "../../model/index.ts"
-import { RequiredScope } from "./Annotations.ts"
+import { ForTenants, RequiredScope } from "./Annotations.ts"
 import { failures } from "./Failure.ts"
 
 export const Identity = Schema.Struct({
@@ -30,7 +30,7 @@ export const Health = Rpc.make("health", {
   payload: {},
   success: Schema.Struct({ ...healthFields, uptimeMs: Schema.Int }),
   error: failures()
-}).annotate(RequiredScope, "run:read")
+}).annotate(ForTenants, "shared").annotate(RequiredScope, "run:read")
 
 /** How the service is. */
 export const HealthRpcs = RpcGroup.make(Health)

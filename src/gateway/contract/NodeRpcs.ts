@@ -1,7 +1,7 @@
 import { Rpc, RpcGroup } from "@effect/rpc"
 import { Schema } from "effect"
 import { FailureRecord, Iteration, NodeId, NodeKind, NodeState, RunId, TimestampMs } from "../../model/index.ts"
-import { Aliases, RequiredScope } from "./Annotations.ts"
+import { Aliases, ForTenants, RequiredScope } from "./Annotations.ts"
 import { failures } from "./Failure.ts"
 
 const FirstUnlessGiven = Schema.optionalWith(Iteration, { default: () => 0 })
@@ -32,7 +32,7 @@ export const GetNodeOutput = Rpc.make("getNodeOutput", {
   payload: Schema.Struct({ runId: RunId, nodeId: NodeId, iteration: FirstUnlessGiven }),
   success: NodeOutput,
   error: failures("InvalidRunId", "InvalidNodeId", "InvalidIteration", "RunNotFound", "NodeNotFound")
-}).annotate(RequiredScope, "run:read").annotate(Aliases, ["devtools.getNodeOutput"])
+}).annotate(ForTenants, "run").annotate(RequiredScope, "run:read").annotate(Aliases, ["devtools.getNodeOutput"])
 
 export const NodeStateRow = Schema.Struct({
   nodeId: NodeId,
@@ -55,7 +55,7 @@ export const ListNodeStates = Rpc.make("listNodeStates", {
   payload: { runId: RunId },
   success: Schema.Array(NodeStateRow),
   error: failures("NOT_FOUND")
-}).annotate(RequiredScope, "run:read")
+}).annotate(ForTenants, "run").annotate(RequiredScope, "run:read")
 
 export const AttemptRow = Schema.Struct({
   runId: RunId,
@@ -80,7 +80,7 @@ export const ListAttempts = Rpc.make("attempts.list", {
   payload: { runId: RunId, nodeId: Schema.optional(NodeId), iteration: Schema.optional(Iteration) },
   success: Schema.Array(AttemptRow),
   error: failures("NOT_FOUND")
-}).annotate(RequiredScope, "run:read")
+}).annotate(ForTenants, "run").annotate(RequiredScope, "run:read")
 
 export const RetryTask = Rpc.make("retryTask", {
   payload: Schema.Struct({
@@ -97,7 +97,7 @@ export const RetryTask = Rpc.make("retryTask", {
     status: Schema.Literal("retry_requested")
   }),
   error: failures("NOT_FOUND", "RUN_ACTIVE", "CONFLICT")
-}).annotate(RequiredScope, "run:write")
+}).annotate(ForTenants, "run").annotate(RequiredScope, "run:write")
 
 /** Nodes: the steps of a run, their attempts and results. */
 export const NodeRpcs = RpcGroup.make(GetNodeOutput, ListNodeStates, ListAttempts, RetryTask)

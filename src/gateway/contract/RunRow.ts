@@ -33,6 +33,9 @@ export const RunRow = Schema.Struct({
   cancelRequestClientPid: Schema.Null,
   system: Schema.Boolean,
   startedBy: Schema.optional(StartedBy),
+  /** Whose it is; null: the operator's. Ours. */
+  orgId: NullableString,
+  projectId: NullableString,
   /** Why an operator has to look at the run; ours. */
   hold: Schema.NullOr(Hold)
 })

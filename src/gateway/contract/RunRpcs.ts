@@ -1,10 +1,11 @@
 import { Rpc, RpcGroup } from "@effect/rpc"
 import { Schema } from "effect"
 import { Bounds, IdempotencyKey, RunId, RunStatus, StartedBy, WorkflowName } from "../../model/index.ts"
-import { Aliases, RequiredScope } from "./Annotations.ts"
+import { Aliases, ForTenants, RequiredScope } from "./Annotations.ts"
 import { failures } from "./Failure.ts"
 import { RunDetail, RunRow } from "./RunRow.ts"
 
+const TenantId = Schema.String.pipe(Schema.maxLength(128))
 const positive = Schema.Int.pipe(Schema.positive())
 
 /** An unknown member of `startedBy` is refused, not dropped: it is kept with the run as the caller's word. */
@@ -16,6 +17,9 @@ export const LaunchRun = Rpc.make("launchRun", {
     /** What is not an object counts as `{}`. */
     input: Schema.optional(Schema.Unknown),
     runId: Schema.optional(RunId),
+    /** Whose it is to be, and of which project; the caller's own unless given. Ours. */
+    orgId: Schema.optional(TenantId),
+    projectId: Schema.optional(TenantId),
     options: Schema.optional(Schema.Struct({
       runId: Schema.optional(RunId),
       idempotencyKey: Schema.optional(IdempotencyKey),
@@ -33,14 +37,14 @@ export const LaunchRun = Rpc.make("launchRun", {
     /** The idempotency key named an earlier run, and nothing was started; ours. */
     existing: Schema.Boolean
   }),
-  error: failures("NOT_FOUND", "CONFLICT")
-}).annotate(RequiredScope, "run:write").annotate(Aliases, ["runs.create"])
+  error: failures("NOT_FOUND", "CONFLICT", "QUOTA_EXCEEDED")
+}).annotate(ForTenants, "own").annotate(RequiredScope, "run:write").annotate(Aliases, ["runs.create"])
 
 export const GetRun = Rpc.make("getRun", {
   payload: { runId: RunId },
   success: RunDetail,
   error: failures("NOT_FOUND")
-}).annotate(RequiredScope, "run:read").annotate(Aliases, ["runs.get"])
+}).annotate(ForTenants, "run").annotate(RequiredScope, "run:read").annotate(Aliases, ["runs.get"])
 
 const ListFilter = Schema.Struct({
   status: Schema.optional(RunStatus),
@@ -48,6 +52,9 @@ const ListFilter = Schema.Struct({
   offset: Schema.optional(Schema.NonNegativeInt),
   workflow: Schema.optional(WorkflowName),
   parentRunId: Schema.optional(RunId),
+  /** These two are ours. */
+  orgId: Schema.optional(TenantId),
+  projectId: Schema.optional(TenantId),
   includeSystem: Schema.optional(Schema.Boolean)
 })
 
@@ -55,7 +62,7 @@ export const ListRuns = Rpc.make("listRuns", {
   payload: { filter: Schema.optional(ListFilter) },
   success: Schema.Array(RunRow),
   error: failures()
-}).annotate(RequiredScope, "run:read").annotate(Aliases, ["runs.list"])
+}).annotate(ForTenants, "own").annotate(RequiredScope, "run:read").annotate(Aliases, ["runs.list"])
 
 export const ListRunDescendants = Rpc.make("listRunDescendants", {
   payload: { runId: RunId, limit: Schema.optional(Schema.Int.pipe(Schema.between(1, Bounds.pageRows))) },
@@ -65,19 +72,19 @@ export const ListRunDescendants = Rpc.make("listRunDescendants", {
     depth: Schema.Int
   })),
   error: failures("NOT_FOUND")
-}).annotate(RequiredScope, "run:read").annotate(Aliases, ["runs.descendants"])
+}).annotate(ForTenants, "run").annotate(RequiredScope, "run:read").annotate(Aliases, ["runs.descendants"])
 
 export const CancelRun = Rpc.make("cancelRun", {
   payload: { runId: RunId },
   success: Schema.Struct({ runId: RunId, status: Schema.Literal("cancelling", "cancelled", "already-terminal") }),
   error: failures("RunNotFound", "RUN_NOT_ACTIVE")
-}).annotate(RequiredScope, "run:write").annotate(Aliases, ["runs.cancel"])
+}).annotate(ForTenants, "run").annotate(RequiredScope, "run:write").annotate(Aliases, ["runs.cancel"])
 
 export const PauseRun = Rpc.make("pauseRun", {
   payload: { runId: RunId },
   success: Schema.Struct({ runId: RunId, status: Schema.Literal("pausing") }),
   error: failures("RunNotFound", "RUN_NOT_ACTIVE")
-}).annotate(RequiredScope, "run:write").annotate(Aliases, ["runs.pause"])
+}).annotate(ForTenants, "run").annotate(RequiredScope, "run:write").annotate(Aliases, ["runs.pause"])
 
 export const ResumeRun = Rpc.make("resumeRun", {
   payload: {
@@ -86,14 +93,14 @@ export const ResumeRun = Rpc.make("resumeRun", {
   },
   success: Schema.Struct({ runId: RunId, status: Schema.Literal("already_terminal", "resume_requested") }),
   error: failures("NOT_FOUND")
-}).annotate(RequiredScope, "run:write")
+}).annotate(ForTenants, "run").annotate(RequiredScope, "run:write")
 
 /** Removes an ended run and everything that hangs on it; ours. */
 export const DeleteRun = Rpc.make("runs.delete", {
   payload: { runId: RunId },
   success: Schema.Struct({ runId: RunId, deleted: Schema.Literal(true) }),
   error: failures("NOT_FOUND", "RUN_ACTIVE")
-}).annotate(RequiredScope, "run:admin")
+}).annotate(ForTenants, "run").annotate(RequiredScope, "run:admin")
 
 /** Runs: launch, look, steer, remove. */
 export const RunRpcs = RpcGroup.make(

@@ -1,7 +1,7 @@
 import { Rpc, RpcGroup } from "@effect/rpc"
 import { Schema } from "effect"
 import { Iteration, NodeId, RunId, TimestampMs } from "../../model/index.ts"
-import { Aliases, RequiredScope } from "./Annotations.ts"
+import { Aliases, ForTenants, RequiredScope } from "./Annotations.ts"
 import { failures } from "./Failure.ts"
 
 const NullableInt = Schema.NullOr(Schema.Int)
@@ -47,14 +47,14 @@ export const GetNodeDiff = Rpc.make("getNodeDiff", {
     "AttemptNotFinished",
     "DiffTooLarge"
   )
-}).annotate(RequiredScope, "run:read").annotate(Aliases, ["devtools.getNodeDiff"])
+}).annotate(ForTenants, "run").annotate(RequiredScope, "run:read").annotate(Aliases, ["devtools.getNodeDiff"])
 
 /** The same of all nodes of a run, in the order in which they were done. */
 export const GetRunDiff = Rpc.make("getRunDiff", {
   payload: { runId: RunId },
   success: Schema.Union(DiffBundle, OversizedDiff),
   error: failures("InvalidRunId", "RunNotFound", "AttemptNotFinished")
-}).annotate(RequiredScope, "run:read")
+}).annotate(ForTenants, "run").annotate(RequiredScope, "run:read")
 
 /** What a runtime really enforces, found out from inside. */
 export const SandboxProof = Schema.Struct({
@@ -98,7 +98,7 @@ export const ListSandboxes = Rpc.make("sandboxes.list", {
   payload: { runId: RunId },
   success: Schema.Array(SandboxRow),
   error: failures("NOT_FOUND")
-}).annotate(RequiredScope, "run:read")
+}).annotate(ForTenants, "run").annotate(RequiredScope, "run:read")
 
 /** Where commands are executed. */
 export const SandboxRuntimeName = Schema.Literal("bubblewrap", "docker", "podman", "process", "remote")

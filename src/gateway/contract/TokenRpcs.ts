@@ -1,7 +1,7 @@
 import { Rpc, RpcGroup } from "@effect/rpc"
 import { Schema } from "effect"
 import { Bounds, GrantedScope, TimestampMs } from "../../model/index.ts"
-import { AdminOnly, RequiredScope } from "./Annotations.ts"
+import { AdminOnly, ForTenants, RequiredScope } from "./Annotations.ts"
 import { failures } from "./Failure.ts"
 
 const NullableString = Schema.NullOr(Schema.String)
@@ -15,6 +15,9 @@ export const TokenRow = Schema.Struct({
   role: Schema.String,
   scopes: Schema.Array(Schema.String),
   userId: NullableString,
+  /** The organization that its bearer acts for, and the projects of it (null: all); null: the operator's. */
+  orgId: NullableString,
+  projectIds: Schema.NullOr(Schema.Array(Schema.String)),
   label: NullableString,
   issuedBy: Schema.String,
   rotatedFrom: NullableString,
@@ -28,19 +31,25 @@ export type TokenRow = typeof TokenRow.Type
 /** A new token: `token` is the secret, shown this once. */
 const IssuedToken = Schema.Struct({ token: Schema.String, grant: TokenRow })
 
+const TenantId = Schema.String.pipe(Schema.maxLength(128))
 const milliseconds = Schema.Int.pipe(Schema.nonNegative())
 
 export const IssueToken = Rpc.make("tokens.issue", {
   payload: Schema.Struct({
     role: Schema.optionalWith(Schema.String, { default: () => "operator" }),
-    scopes: Schema.Array(GrantedScope).pipe(Schema.minItems(1)),
+    /** Required unless `role` is one of an organization: then they may only be fewer than what it gives. */
+    scopes: Schema.optional(Schema.Array(GrantedScope).pipe(Schema.minItems(1))),
+    /** For this organization; the caller's own unless it is the operator. */
+    orgId: Schema.optional(TenantId),
+    /** For these projects of it; all that the caller reaches unless given. */
+    projectIds: Schema.optional(Schema.Array(TenantId).pipe(Schema.maxItems(64))),
     userId: Schema.optional(Schema.String),
     ttlMs: Schema.optional(milliseconds),
     label: Schema.optional(Schema.String)
   }),
   success: IssuedToken,
-  error: failures()
-})
+  error: failures("NOT_FOUND")
+}).annotate(ForTenants, "own")
 
 export const ListTokens = Rpc.make("tokens.list", {
   payload: Schema.Struct({
@@ -49,19 +58,19 @@ export const ListTokens = Rpc.make("tokens.list", {
   }),
   success: Schema.Array(TokenRow),
   error: failures()
-})
+}).annotate(ForTenants, "own")
 
 export const RevokeToken = Rpc.make("tokens.revoke", {
   payload: { tokenId: TokenId },
   success: TokenRow,
   error: failures("NOT_FOUND")
-})
+}).annotate(ForTenants, "own")
 
 export const RotateToken = Rpc.make("tokens.rotate", {
   payload: { tokenId: TokenId, overlapMs: Schema.optional(milliseconds) },
   success: IssuedToken,
   error: failures("NOT_FOUND")
-})
+}).annotate(ForTenants, "own")
 
 /** Token grants, for administrators; ours. */
 export const TokenRpcs = RpcGroup.make(IssueToken, ListTokens, RevokeToken, RotateToken)

@@ -1,7 +1,7 @@
 import { Rpc, RpcGroup } from "@effect/rpc"
 import { Schema } from "effect"
 import { WorkflowName } from "../../model/index.ts"
-import { Aliases, RequiredScope } from "./Annotations.ts"
+import { Aliases, ForTenants, RequiredScope } from "./Annotations.ts"
 import { failures } from "./Failure.ts"
 
 export const WorkflowRow = Schema.Struct({
@@ -22,7 +22,7 @@ export const ListWorkflows = Rpc.make("listWorkflows", {
   payload: { filter: Schema.optional(Schema.Struct(filterFields)), ...filterFields },
   success: Schema.Array(WorkflowRow),
   error: failures()
-}).annotate(RequiredScope, "run:read").annotate(Aliases, ["workflows.list"])
+}).annotate(ForTenants, "shared").annotate(RequiredScope, "run:read").annotate(Aliases, ["workflows.list"])
 
 /** Workflows that can be launched. */
 export const WorkflowRpcs = RpcGroup.make(ListWorkflows)

@@ -2,6 +2,7 @@ import { Cause, Clock, Deferred, Duration, Effect, Either, FiberHandle, FiberSet
 import type { Duplex } from "node:stream"
 import type { WebSocket } from "ws"
 import type { Access, Principal } from "../../access/index.ts"
+import type { Reach } from "../../model/index.ts"
 import type { PersistenceError } from "../../persistence/index.ts"
 import { ConnectParams, failure, type GatewayFailure, Hello, RequestFrame } from "../contract.ts"
 import { features, protocol, type ServiceState } from "../ServiceState.ts"
@@ -27,7 +28,7 @@ export interface Shared {
   readonly hub: Hub
   readonly caps: StreamCaps
   readonly budget: QueueBudget
-  readonly snapshot: Effect.Effect<Snapshot, PersistenceError>
+  readonly snapshot: (runs: Reach | null, approvals: Reach | null) => Effect.Effect<Snapshot, PersistenceError>
   readonly heartbeat: Duration.Duration
   /** A connection that has said hello for the first time moves to the authenticated pool, if there is room. */
   readonly admit: () => boolean
@@ -63,6 +64,7 @@ export const serveConnection = Effect.fnUntraced(
     const grantWatch = yield* FiberHandle.make()
     let principal: Principal.Principal | undefined
     let readsRuns = false
+    let reach: Reach | null = null
     let subscribed: ReadonlySet<string> | undefined
     let inFlight = 0
 
@@ -80,6 +82,7 @@ export const serveConnection = Effect.fnUntraced(
       (count) => hub.streaming(member, count > 0)
     )
     const member: Member = {
+      reach: () => reach,
       broadcast: (runId, { event }, payloadJson, stateVersion) => {
         if (!readsRuns || streams.has(runId)) return
         if (subscribed !== undefined && subscribed.size > 0 && !subscribed.has(runId)) return
@@ -96,7 +99,10 @@ export const serveConnection = Effect.fnUntraced(
         dispatcher.holds(who, "listApprovals")
       ])
       readsRuns = seesRuns
-      const { approvals, runs, stateVersion } = yield* shared.snapshot
+      const { approvals, runs, stateVersion } = yield* shared.snapshot(
+        reach,
+        yield* access.reach(who, "approval:read")
+      )
       return encodeHello({
         protocol,
         features,
@@ -128,6 +134,8 @@ export const serveConnection = Effect.fnUntraced(
       if (principal === undefined && !shared.admit()) {
         return yield* failure("CONNECTION_LIMIT", `At most ${limits.sockets} connections`)
       }
+      // Known before anything is told to it.
+      reach = yield* access.reach(who, "run:read")
       principal = who
       subscribed = subscribe && new Set(subscribe)
       // From here on nothing is missed: what happens while the snapshot is read comes as frames as well.

@@ -1,7 +1,9 @@
 import { Headers } from "@effect/platform"
 import { type Rpc, RpcSchema } from "@effect/rpc"
 import { Cause, Context, Effect, Either, Metric, Option, Schema, Stream } from "effect"
-import { type Access, type Permit, Principal } from "../../access/index.ts"
+import { type Access, administersTenant, type Permit, Principal } from "../../access/index.ts"
+import type { RunStore } from "../../journal/index.ts"
+import type { Reach } from "../../model/index.ts"
 import { Redaction, type SecretGuard } from "../../secrets/index.ts"
 import { Caller } from "../Caller.ts"
 import {
@@ -14,12 +16,14 @@ import {
   scopeOf,
   type StreamedEvent,
   type StreamOpened,
-  StreamRunEvents
+  StreamRunEvents,
+  tenantUseOf
 } from "../contract.ts"
 import { invalidInput, invalidRequest, isObject, jsonText } from "./Json.ts"
 import { limits } from "./Limits.ts"
 import { authFailures, callMetrics, type Transport } from "./Metrics.ts"
-import { decodeFailure, toFailure } from "./wireErrors.ts"
+import { makeTenantGate } from "./TenantGate.ts"
+import { decodeFailure, failAs, toFailure } from "./wireErrors.ts"
 
 type Served = Rpc.AnyWithProps & GatewayRpc
 type Opened = typeof StreamOpened.Type
@@ -63,6 +67,7 @@ const methodPattern = /^[a-z][a-zA-Z0-9]*(\.[a-z][a-zA-Z0-9]*)*$/
 
 export const makeDispatcher = (
   access: Access.Access["Type"],
+  runs: RunStore.RunStore["Type"],
   handlers: Context.Context<Rpc.ToHandler<GatewayRpc>>,
   guard: SecretGuard.SecretGuard["Type"]
 ): Dispatcher => {
@@ -72,6 +77,7 @@ export const makeDispatcher = (
     for (const name of [rpc._tag, ...aliasesOf(rpc)]) methods.set(name, method)
   }
   const streaming = methods.get(StreamRunEvents._tag)!
+  const gate = makeTenantGate(access, runs)
 
   const opaque = (cause: Cause.Cause<unknown>, at: string) =>
     Effect.suspend(() => {
@@ -91,7 +97,10 @@ export const makeDispatcher = (
         failure("FORBIDDEN", `${name} is reserved to administrators`, { requiredScope: "*" })
       ).pipe(Effect.tapError(() => access.noteRefused(principal, name, "*")))
     }
-    return Effect.mapError(access.authorize(principal, method.scope, name), toFailure)
+    return Effect.zipRight(
+      gate.opens(method, name, principal),
+      Effect.mapError(access.authorize(principal, method.scope, name), toFailure)
+    )
   }
 
   const prepare = (
@@ -103,9 +112,13 @@ export const makeDispatcher = (
   ) =>
     Effect.flatMap(authorize(method, name, principal), (permit) => {
       const payload = method.decode(params)
-      return Either.isLeft(payload)
-        ? Effect.fail(payload.left)
-        : Effect.succeed([payload.right, method.callerOf(permit, principal, origin)] as const)
+      if (Either.isLeft(payload)) return Effect.fail(payload.left)
+      return principal.tenant === null
+        ? Effect.succeed([payload.right, method.callerOf(permit, principal, null, origin)] as const)
+        : Effect.map(
+          method.failing(gate.admit(method, name, principal, payload.right)),
+          (reach) => [payload.right, method.callerOf(permit, principal, reach, origin)] as const
+        )
     })
 
   /** A declared failure as it is, an interruption as one, and everything else opaque. */
@@ -195,6 +208,8 @@ const makeMethod = (rpc: Served, handlers: Context.Context<Rpc.ToHandler<Gateway
   return {
     rpc,
     scope: scopeOf(rpc),
+    tenantUse: tenantUseOf(rpc),
+    failing: failAs(errorSchema as Schema.Schema<GatewayFailure>),
     adminOnly: Option.isSome(Context.getOption(rpc.annotations, AdminOnly)),
     metrics: { http: callMetrics("http", rpc._tag), ws: callMetrics("ws", rpc._tag) },
     decode: (params: unknown): Either.Either<unknown, GatewayFailure> => {
@@ -202,8 +217,17 @@ const makeMethod = (rpc: Served, handlers: Context.Context<Rpc.ToHandler<Gateway
       const decoded = decodePayload(params)
       return Either.mapLeft(decoded, (error) => decodeFailure(errorSchema, error))
     },
-    callerOf: (permit: Permit, principal: Principal.Principal, origin?: CallOrigin): CallerContext =>
-      Context.make(Caller, { permit, actor: { ...Principal.toActor(principal), ...origin } }),
+    callerOf: (
+      permit: Permit,
+      principal: Principal.Principal,
+      reach: Reach | null,
+      origin?: CallOrigin
+    ): CallerContext =>
+      Context.make(Caller, {
+        permit,
+        actor: { ...Principal.toActor(principal), ...origin, ...(reach !== null && { reach }) },
+        reach
+      }),
     // Our handlers hold the services they were built with: of the context they need the caller alone.
     run: (payload: unknown, caller: CallerContext) =>
       Effect.mapInputContext(
@@ -223,5 +247,7 @@ const makeMethod = (rpc: Served, handlers: Context.Context<Rpc.ToHandler<Gateway
 }
 
 /** Token grants are the keys of the house: a scope for runs, however wide, does not open them. */
-const isAdministrator = ({ role, scopes }: Principal.Principal): boolean =>
-  role.toLowerCase() === "admin" || scopes.some((scope) => scope.trim() === "*")
+const isAdministrator = ({ role, scopes, tenant }: Principal.Principal): boolean =>
+  tenant !== null
+    ? administersTenant(role)
+    : role.toLowerCase() === "admin" || scopes.some((scope) => scope.trim() === "*")

@@ -88,7 +88,8 @@ export const makeRunStreams = (
     const serve = Effect.fnUntraced(function*(frameId: string, params: unknown, principal: Principal.Principal) {
       const streamId = crypto.randomUUID()
       let opened: OpenStream | undefined
-      const user = principal.userId ?? principal.tokenId ?? principal.role
+      // Two organizations may have a user of the same name.
+      const user = `${principal.tenant?.orgId ?? ""}/${principal.userId ?? principal.tokenId ?? principal.role}`
       const exit = yield* dispatcher.stream(params, principal).pipe(
         Stream.runForEach((item) => {
           if (item.type === "Opened") {

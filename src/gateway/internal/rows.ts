@@ -62,6 +62,8 @@ export const toRunRow = (run: Run): RunRow => ({
   cancelRequestClientPid: null,
   system: false,
   startedBy: run.startedBy ?? undefined,
+  orgId: run.orgId,
+  projectId: run.projectId,
   hold: run.hold
 })
 

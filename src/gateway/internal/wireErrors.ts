@@ -1,5 +1,5 @@
 import { Effect, type ParseResult, Schema, SchemaAST } from "effect"
-import type { Forbidden, InvalidGrant, TokenNotFound, Unauthorized } from "../../access/index.ts"
+import type { Forbidden, InvalidGrant, TenantNotFound, TokenNotFound, Unauthorized } from "../../access/index.ts"
 import type { AuditUnavailable, InvalidAuditRequest } from "../../audit/index.ts"
 import type {
   Conflict,
@@ -8,7 +8,14 @@ import type {
   RecordNotFound,
   SlugTaken
 } from "../../control-plane/index.ts"
-import type { DecisionRefused, InvalidInput, NodeNotFound, RunConflict, WorkflowNotFound } from "../../engine/index.ts"
+import type {
+  DecisionRefused,
+  InvalidInput,
+  NodeNotFound,
+  QuotaExceeded,
+  RunConflict,
+  WorkflowNotFound
+} from "../../engine/index.ts"
 import type { RunStore } from "../../journal/index.ts"
 import type { PersistenceError } from "../../persistence/index.ts"
 import type {
@@ -35,6 +42,7 @@ type DomainError =
   | OrgNotFound
   | PersistenceError
   | PolicyInvalid
+  | QuotaExceeded
   | RecordNotFound
   | RunConflict
   | RunStore.RunNotFound
@@ -42,6 +50,7 @@ type DomainError =
   | RuntimeUnavailable
   | SandboxFailed
   | SlugTaken
+  | TenantNotFound
   | TokenNotFound
   | Unauthorized
   | WorkerRefused
@@ -84,6 +93,7 @@ const table: { readonly [E in DomainError as E["_tag"]]: (error: E) => Wire } = 
   OrgNotFound: () => [["NOT_FOUND"]],
   PersistenceError: () => [[]],
   PolicyInvalid: ({ field }) => [["INVALID_INPUT"], { field }],
+  QuotaExceeded: ({ limit, metric, unit, used }) => [["QUOTA_EXCEEDED"], { metric, unit, limit, used }],
   RecordNotFound: () => [["NOT_FOUND"]],
   RunConflict: ({ reason }) => [[conflictCodes[reason]]],
   RunNotFound: () => [["RunNotFound", "NOT_FOUND"]],
@@ -91,6 +101,8 @@ const table: { readonly [E in DomainError as E["_tag"]]: (error: E) => Wire } = 
   RuntimeUnavailable: ({ reason, runtime }) => [["UnsupportedSandbox"], { runtime, reason }],
   SandboxFailed: () => [[]],
   SlugTaken: ({ slug }) => [["CONFLICT"], { slug }],
+  // A method that has no word for what is not there refuses it.
+  TenantNotFound: () => [["NOT_FOUND", "FORBIDDEN"]],
   TokenNotFound: () => [["NOT_FOUND"]],
   Unauthorized: ({ refresh }) => [["UNAUTHORIZED"], refresh === undefined ? {} : { refresh }],
   WorkerRefused: ({ field, reason }) => [
@@ -115,8 +127,8 @@ export const toFailure = (error: Forbidden | Unauthorized): GatewayFailure => fa
 /** Turns what a service fails with into what the method declares; what it does not declare becomes a defect. */
 export const failAs = <F extends GatewayFailure, I>(declared: Schema.Schema<F, I>) => {
   const isDeclared = Schema.is(declared)
-  return Effect.catchAll((error: DomainError): Effect.Effect<never, F> => {
-    const declared = failuresOf(error).find(isDeclared)
+  return Effect.catchAll((error: DomainError | GatewayFailure): Effect.Effect<never, F> => {
+    const declared = (error._tag === "GatewayFailure" ? [error] : failuresOf(error)).find(isDeclared)
     return declared === undefined ? Effect.die(error) : Effect.fail(declared)
   })
 }

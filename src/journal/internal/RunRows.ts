@@ -34,7 +34,8 @@ export const StoredNodeRow = Schema.Struct({
   failedAttempts: Schema.Int
 })
 
-export const runColumns = `run_id AS "runId", parent_run_id AS "parentRunId", workflow, status, input_json AS input,
+export const runColumns =
+  `run_id AS "runId", parent_run_id AS "parentRunId", org_id AS "orgId", project_id AS "projectId", workflow, status, input_json AS input,
   output_json AS output, error_json AS error, hold_json AS hold, idempotency_key AS "idempotencyKey",
   actor_json AS actor, started_by_json AS "startedBy", module_revision AS "moduleRevision", owner_id AS "ownerId",
   epoch, heartbeat_at_ms AS "heartbeatAtMs", created_at_ms AS "createdAtMs", started_at_ms AS "startedAtMs",
@@ -47,7 +48,11 @@ export const nodeColumns = `run_id AS "runId", node_id AS "nodeId", iteration, k
   cached`
 
 export const findText = `SELECT ${runColumns} FROM _smithers_runs WHERE run_id = ?`
-export const findByKeyText = `SELECT ${runColumns} FROM _smithers_runs WHERE workflow = ? AND idempotency_key = ?`
+export const findByKeyText = `SELECT ${runColumns} FROM _smithers_runs WHERE workflow = ? AND idempotency_key = ?
+    AND COALESCE(org_id, '') = ? AND COALESCE(project_id, '') = ?`
+export const tenantText = `SELECT org_id AS "orgId", project_id AS "projectId" FROM _smithers_runs WHERE run_id = ?`
+export const tenantsText = `SELECT run_id AS "runId", org_id AS "orgId", project_id AS "projectId"
+  FROM _smithers_runs WHERE run_id IN (SELECT value FROM json_each(?))`
 export const waitingText = `SELECT node_id AS "nodeId", state, updated_at_ms AS "updatedAtMs" FROM _smithers_nodes
     WHERE run_id = ? AND state LIKE 'waiting-%' ORDER BY state, updated_at_ms, ordinal LIMIT 1`
 /** How many nodes of a run are in which state, as one JSON object. */
@@ -103,8 +108,9 @@ export const runOf = (row: Write.Row): Effect.Effect<Run, PersistenceError> =>
 
 export const insertText =
   `INSERT INTO _smithers_runs (run_id, parent_run_id, workflow, status, input_json, idempotency_key,
-    actor_json, started_by_json, module_revision, owner_id, epoch, heartbeat_at_ms, created_at_ms, started_at_ms)
-  VALUES (?, ?, ?, 'running', ?, ?, ?, ?, ?, ?, 1, ?, ?, ?)
+    actor_json, started_by_json, module_revision, owner_id, epoch, heartbeat_at_ms, created_at_ms, started_at_ms,
+    org_id, project_id)
+  VALUES (?, ?, ?, 'running', ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?)
   ON CONFLICT DO NOTHING`
 
 export const putNodeText =

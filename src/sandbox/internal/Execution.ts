@@ -194,6 +194,7 @@ export const makeExecution = Effect.fnUntraced(function*(root: string, offered: 
         action: "sandbox.start",
         target: `${request.runId}/${sandboxId}`,
         runId: request.runId,
+        ...request.tenant,
         outcome: "ok",
         reason: null,
         detail: {
@@ -222,7 +223,7 @@ export const makeExecution = Effect.fnUntraced(function*(root: string, offered: 
     yield* Effect.forkScoped(Effect.repeat(Effect.delay(beat, heartbeatEvery), Schedule.forever))
     const outcome = yield* runtime.run({
       ...command,
-      runFor: { runId: request.runId, sandboxId },
+      runFor: { runId: request.runId, sandboxId, tenant: request.tenant ?? null },
       workspace: work,
       env: {
         ...Redacted.value(env),

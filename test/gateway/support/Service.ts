@@ -3,7 +3,7 @@ import { Duration, Effect, Layer, Option, Redacted, Schema } from "effect"
 import { Access, AccessConfig } from "../../../src/access/index.ts"
 import { Audit, AuditSink, AuditTrail, Checkpoints } from "../../../src/audit/index.ts"
 import { Cache } from "../../../src/cache/index.ts"
-import { ControlPlane } from "../../../src/control-plane/index.ts"
+import { ControlPlane, GrantTenants, RunBudget } from "../../../src/control-plane/index.ts"
 import { ApprovalStore, Engine, EngineConfig, Runner, TaskCache, TimerStore } from "../../../src/engine/index.ts"
 import { Gateway, GatewayConfig } from "../../../src/gateway/index.ts"
 import { Journal, RunStore } from "../../../src/journal/index.ts"
@@ -52,7 +52,9 @@ const access = Access.layer.pipe(
       adminToken: Option.some(Redacted.make(adminToken))
     }),
     Gateway.layerMethods
-  ])
+  ]),
+  Layer.provideMerge(GrantTenants.layer),
+  Layer.provideMerge(ControlPlane.layer)
 )
 
 const workers = Layer.provide(
@@ -95,7 +97,7 @@ export const gatewayOver = <E, R, E2, R2>(
     Layer.provide(Layer.succeed(GatewayConfig.GatewayConfig, { ...GatewayConfig.defaults, ...config })),
     Layer.provideMerge(Layer.merge(engine, TaskCache.layer)),
     Layer.provideMerge(sandboxes),
-    Layer.provideMerge(Layer.mergeAll(Journal.layer, RunStore.layer, Cache.layer, ControlPlane.layer, access, workers)),
+    Layer.provideMerge(Layer.mergeAll(Journal.layer, RunStore.layer, Cache.layer, access, workers)),
     Layer.provideMerge(DeadLetters.layer),
     Layer.provideMerge(audit),
     Layer.provideMerge(Outbox.layer),
@@ -127,7 +129,7 @@ const demo = Workflow.make({
 export const realGateway = gatewayOver(
   Layer.mergeAll(Engine.layer, demo).pipe(
     Layer.provideMerge(Runner.layer),
-    Layer.provide(Layer.mergeAll(ApprovalStore.layer, TimerStore.layer, EngineConfig.layerDefault))
+    Layer.provide(Layer.mergeAll(ApprovalStore.layer, TimerStore.layer, EngineConfig.layerDefault, RunBudget.layer()))
   ),
   noSandboxes
 )
