@@ -11,7 +11,7 @@ import * as Worker from "./cli/Worker.ts"
 import * as WorkerLink from "./cli/WorkerLink.ts"
 import * as WorkflowModules from "./cli/WorkflowModules.ts"
 import * as WorkflowsConfig from "./cli/WorkflowsConfig.ts"
-import { ControlPlane, GrantTenants, RunBudget } from "./control-plane/index.ts"
+import { ControlPlane, GrantTenants, OidcVerifier, RunBudget } from "./control-plane/index.ts"
 import { ApprovalStore, Engine, EngineConfig, Runner, Supervisor, TaskCache, TimerStore } from "./engine/index.ts"
 import type { GatewayClient } from "./gateway/client.ts"
 import { Gateway, GatewayConfig } from "./gateway/index.ts"
@@ -97,6 +97,7 @@ const CourierLive = Layer.merge(Layer.provide(Courier.layer, Webhooks.layer), De
 /** Grants, and the organizations that they are bound to. */
 const AccessLive = Access.layer.pipe(
   Layer.provide(Gateway.layerMethods),
+  Layer.provide(OidcVerifier.layer),
   Layer.provideMerge(GrantTenants.layer),
   Layer.provideMerge(ControlPlane.layer)
 )
