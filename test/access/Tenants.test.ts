@@ -1,6 +1,6 @@
 import { NodeContext } from "@effect/platform-node"
 import { assert, it } from "@effect/vitest"
-import { Duration, Effect, Layer, Option, Redacted } from "effect"
+import { Duration, Effect, Layer, Option, type Redacted } from "effect"
 import { Access, AccessConfig, Methods, Principal, tenantRoles, Tenants } from "../../src/access/index.ts"
 import { Audit } from "../../src/audit/index.ts"
 import type { Actor } from "../../src/model/index.ts"
@@ -145,10 +145,9 @@ it.effect("grants of others are not there for it: neither listed, nor a cursor, 
     assert.deepStrictEqual(yield* idsOf(ofApp), [ofApp.tokenId!])
     for (const foreign of [other.tokenId!, operators, "0123456789abcdef"]) {
       assert.deepStrictEqual(yield* idsOf(owner, foreign), [])
-      for (const change of [access.revoke(foreign, owner), access.rotate(foreign, owner)]) {
-        const error = yield* Effect.flip(change)
-        assert.strictEqual(error.message, `No token has the id ${foreign}`)
-      }
+      const unknown = `No token has the id ${foreign}`
+      assert.strictEqual((yield* Effect.flip(access.revoke(foreign, owner))).message, unknown)
+      assert.strictEqual((yield* Effect.flip(access.rotate(foreign, owner))).message, unknown)
     }
     assert.deepStrictEqual(yield* idsOf(ofApp, owner.tokenId!), [])
     assert.strictEqual((yield* Effect.flip(access.revoke(owner.tokenId!, ofApp)))._tag, "TokenNotFound")
@@ -157,7 +156,7 @@ it.effect("grants of others are not there for it: neither listed, nor a cursor, 
     assert.strictEqual((yield* Effect.flip(access.rotate(owner.tokenId!, admin)))._tag, "Forbidden")
     const successor = yield* access.rotate(ofApp.tokenId!, owner)
     assert.deepInclude(successor.grant, { orgId: "acme", projectIds: ["app"], rotatedFrom: ofApp.tokenId })
-    assert.deepInclude(yield* access.revoke(admin.tokenId!, owner), { tokenId: admin.tokenId })
+    assert.deepInclude(yield* access.revoke(admin.tokenId!, owner), { tokenId: admin.tokenId! })
   }).pipe(Effect.provide(Service)))
 
 it.effect("an operator that is no administrator makes no administrator of an organization", () =>
@@ -166,15 +165,20 @@ it.effect("an operator that is no administrator makes no administrator of an org
     for (const role of ["org-owner", "admin"]) {
       assert.strictEqual((yield* refused(operator, { role, orgId: "acme", scopes: ["run:read"] }))[0], "Forbidden")
     }
-    assert.strictEqual((yield* asks(operator, { role: "viewer", orgId: "acme", scopes: ["run:read"] })).grant.orgId, "acme")
+    assert.strictEqual(
+      (yield* asks(operator, { role: "viewer", orgId: "acme", scopes: ["run:read"] })).grant.orgId,
+      "acme"
+    )
   }).pipe(Effect.provide(Service)))
 
 it.effect("it reaches its organization, its projects, and of these none that is closed to its user", () =>
   Effect.gen(function*() {
     const access = yield* Access.Access
     const reachOf = (request: Request) =>
-      Effect.flatMap(issue({ scopes: undefined, userId: undefined, ...request }), ({ secret }) =>
-        Effect.flatMap(authenticate(secret), (principal) => access.reach(principal, "run:read")))
+      Effect.flatMap(
+        issue({ scopes: undefined, userId: undefined, ...request }),
+        ({ secret }) => Effect.flatMap(authenticate(secret), (principal) => access.reach(principal, "run:read"))
+      )
     assert.isNull(yield* reachOf({ scopes: ["run:read"] }))
     assert.deepStrictEqual(
       yield* reachOf({ role: "member", orgId: "acme" }),

@@ -3,6 +3,7 @@ import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import {
   DeletedOrgDocument,
+  IssuedDocument,
   OrgDocument,
   OrgsDocument,
   QuotaStateDocument,
@@ -23,6 +24,16 @@ it.scopedLive("org, project, usage and quota: a tenant from beginning to end", (
     const project = yield* call("project", "create", "--id", "app", "--slug", "app", "--name", "App", "acme")
     assert.deepStrictEqual(project, { code: 0, stdout: "Project app of acme is made.\n", stderr: "" })
     assert.include((yield* call("project", "list", "acme")).stdout, "app")
+
+    const issued = yield* document(
+      IssuedDocument,
+      yield* call("token", "issue", "--org", "acme", "--project", "app", "--role", "member", "--json")
+    )
+    assert.deepInclude(issued.grant, { orgId: "acme", projectIds: ["app"], role: "member" })
+    const mine = yield* call("run", "--token", issued.token, "--project", "app", "no-such-workflow")
+    assert.deepStrictEqual([mine.code, mine.stderr.includes("Unknown workflow: no-such-workflow")], [5, true])
+    const notMine = yield* call("run", "--token", issued.token, "--project", "web", "no-such-workflow")
+    assert.include(notMine.stderr, "Organization acme has no project web")
 
     const set = yield* call("quota", "set", "--metric", "steps", "--period", "daily", "acme", "100")
     assert.strictEqual(set.stdout, "100 count of steps, daily (calendar, UTC, hard).\n")

@@ -268,6 +268,51 @@ it.scoped("runs that belong to nobody are neither limited nor recorded", () =>
     assert.deepStrictEqual(yield* used, {})
   }))
 
+it.scoped("what an attempt uses beside its time is recorded once, for whom its run belongs to", () =>
+  Effect.gen(function*() {
+    const { begin, cp, used } = yield* world
+    const seconds = { metric: "sandbox_seconds", unit: "seconds", quantity: 3 }
+    const process = yield* begin(
+      workflow(() =>
+        Task.run({
+          id: "box",
+          output: Schema.Void,
+          execute: ({ spend }) => Effect.zipRight(spend(seconds), spend(seconds))
+        })
+      ),
+      { tenantOf: ({ tenant }) => tenant }
+    )
+    const operators = yield* process.launch()
+    yield* process.end(operators)
+    assert.deepStrictEqual(yield* used, {})
+    const runId = yield* process.launch({}, { tenant: { orgId: "acme", projectId: "app" } })
+    yield* process.end(runId)
+    assert.deepInclude(yield* used, { sandbox_seconds: 3, steps: 1 })
+    const rows = yield* cp.summarizeUsage({ orgId: "acme", projectId: "app" })
+    assert.deepInclude(rows.find(({ metric }) => metric === "sandbox_seconds"), { quantity: 3, events: 1 })
+  }))
+
+it.scoped("two hundred concurrent runs of two organizations stay each within its own limit", () =>
+  Effect.gen(function*() {
+    const { begin, cp, limit, used } = yield* world
+    yield* cp.createOrg({ orgId: "other", slug: "other", name: "Other" })
+    const process = yield* begin(steps, { tenantOf: ({ tenant }) => tenant })
+    yield* limit(30)
+    const tenants = [{ orgId: "acme", projectId: "app" }, { orgId: "other", projectId: null }, null]
+    const launched = yield* Effect.all(
+      Array.from({ length: 200 }, (_, i) => Effect.either(process.launch({ n: 1 }, { tenant: tenants[i % 3]! }))),
+      { concurrency: "unbounded" }
+    )
+    yield* until(Effect.map(countOf(process, "running"), (running) => running === 0), "every run to end or to park")
+    assert.deepInclude(yield* used, { steps: 30 })
+    const [others] = (yield* cp.summarizeUsage({ orgId: "other" })).filter(({ metric }) => metric === "steps")
+    assert.strictEqual(others?.quantity, 67)
+    // Whoever came when all was used was not launched at all; the others of acme wait.
+    const refused = launched.filter(({ _tag }) => _tag === "Left").length
+    assert.strictEqual((yield* countOf(process, "finished")) + (yield* countOf(process, "waiting-quota")) + refused, 200)
+    assert.strictEqual(yield* countOf(process, "finished"), 30 + 67 + 66)
+  }))
+
 it.scoped("an organization that is gone has no budget", () =>
   Effect.gen(function*() {
     const { begin, cp } = yield* world
