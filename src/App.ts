@@ -17,15 +17,7 @@ import type { GatewayClient } from "./gateway/client.ts"
 import { Gateway, GatewayConfig } from "./gateway/index.ts"
 import { Journal, RunStore } from "./journal/index.ts"
 import { Outbound, OutboundConfig } from "./outbound/index.ts"
-import {
-  Courier,
-  DeadLetters,
-  Feeds,
-  Outbox,
-  OutboxConfig,
-  WebhookConfig,
-  Webhooks
-} from "./outbox/index.ts"
+import { Courier, DeadLetters, Feeds, Outbox, OutboxConfig, WebhookConfig, Webhooks } from "./outbox/index.ts"
 import { Persistence, PersistenceConfig } from "./persistence/index.ts"
 import {
   BlobStore,

@@ -70,8 +70,7 @@ const refusalOf = (cause: unknown): IdentityRefused => {
 
 const claimOf = (payload: JWTPayload, name: string): unknown =>
   Object.hasOwn(payload, name) ? payload[name] : name.split(".").reduce<unknown>(
-    (value, key) =>
-      Predicate.isRecord(value) && Object.hasOwn(value, key) ? value[key] : undefined,
+    (value, key) => Predicate.isRecord(value) && Object.hasOwn(value, key) ? value[key] : undefined,
     payload
   )
 
@@ -127,11 +126,14 @@ const make = Effect.gen(function*() {
     const keys = yield* keysOf(provider.issuer, provider.jwksUrl)
     const { payload } = yield* verifyWith(token, keys, options).pipe(
       // A key that is not among them may be a new one.
-      Effect.catchIf((cause) => cause instanceof errors.JWKSNoMatchingKey, () =>
-        Effect.flatMap(keysOf(provider.issuer, provider.jwksUrl, keys), (renewed) =>
-          renewed === keys
-            ? refused("BadSignature", "The token is signed by a key that its issuer does not publish.")
-            : verifyWith(token, renewed, options))),
+      Effect.catchIf(
+        (cause) => cause instanceof errors.JWKSNoMatchingKey,
+        () =>
+          Effect.flatMap(keysOf(provider.issuer, provider.jwksUrl, keys), (renewed) =>
+            renewed === keys
+              ? refused("BadSignature", "The token is signed by a key that its issuer does not publish.")
+              : verifyWith(token, renewed, options))
+      ),
       Effect.mapError((cause) => cause instanceof IdentityRefused ? cause : refusalOf(cause))
     )
     const { aud, azp } = payload

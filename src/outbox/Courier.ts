@@ -16,7 +16,8 @@ const longestDelayMs = 15 * 60_000
 const delayMs = (attempts: number) =>
   Effect.map(
     Random.next,
-    (random) => Math.round(Math.min(longestDelayMs, firstDelayMs * 2 ** Math.min(attempts - 1, 30)) * (0.5 + random / 2))
+    (random) =>
+      Math.round(Math.min(longestDelayMs, firstDelayMs * 2 ** Math.min(attempts - 1, 30)) * (0.5 + random / 2))
   )
 
 const errorOf = (cause: Cause.Cause<{ readonly message: string }>): string =>

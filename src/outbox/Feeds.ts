@@ -11,10 +11,11 @@ const audit = Layer.effect(
   Effect.map(Outbox.Outbox, (outbox) =>
     outbox.isOpen("audit")
       ? {
-        post: <A>(row: (answer: A) => AuditRecord) => outbox.post("audit", (answer: A) => {
-          const data = row(answer)
-          return [{ kind: "audit", orgId: data.orgId, data }]
-        })
+        post: <A>(row: (answer: A) => AuditRecord) =>
+          outbox.post("audit", (answer: A) => {
+            const data = row(answer)
+            return [{ kind: "audit", orgId: data.orgId, data }]
+          })
       }
       : null)
 )
@@ -26,7 +27,8 @@ const usage = Layer.effect(
     outbox.isOpen("billing")
       ? {
         post: <A>(events: (answer: A) => ReadonlyArray<UsageEvent>) =>
-          outbox.post("billing", (answer: A) => events(answer).map((data) => ({ kind: "usage", orgId: data.orgId, data })))
+          outbox.post("billing", (answer: A) =>
+            events(answer).map((data) => ({ kind: "usage", orgId: data.orgId, data })))
       }
       : null)
 )

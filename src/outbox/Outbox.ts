@@ -177,10 +177,13 @@ const make = Effect.gen(function*() {
   return Outbox.of({
     isOpen: (channel) => channels.includes(channel),
     post,
-    lanes: Effect.map(persistence.read(lanesText, []), (rows) =>
-      rows.map(({ channel, orgId }) => ({ channel: channel as Channel, orgId: String(orgId) })).filter(({ channel }) =>
-        channels.includes(channel)
-      )),
+    lanes: Effect.map(
+      persistence.read(lanesText, []),
+      (rows) =>
+        rows.map(({ channel, orgId }) => ({ channel: channel as Channel, orgId: String(orgId) })).filter((
+          { channel }
+        ) => channels.includes(channel))
+    ),
     stirred: Effect.map(latch.await, () => {
       const lanes = [...stirred.values()]
       stirred.clear()
@@ -210,7 +213,8 @@ const make = Effect.gen(function*() {
         }),
         Write.map((rows) => rows.length)
       ),
-    drop: (ids) => Write.map((rows: ReadonlyArray<Write.Row>) => rows.length)(Write.rows(dropText, [JSON.stringify(ids)]))
+    drop: (ids) =>
+      Write.map((rows: ReadonlyArray<Write.Row>) => rows.length)(Write.rows(dropText, [JSON.stringify(ids)]))
   })
 })
 

@@ -190,10 +190,15 @@ describe("OidcVerifier", () => {
       yield* provider("acme", issuer, { metadata: { oidc: { require: { hd: "acme.example" } } } })
       yield* TestClock.adjust("1 second")
       yield* provider("other", issuer, {
-        metadata: { oidc: { require: { hd: "other.example" }, defaultRole: null, roleClaim: "g", roles: { a: "auditor" } } }
+        metadata: {
+          oidc: { require: { hd: "other.example" }, defaultRole: null, roleClaim: "g", roles: { a: "auditor" } }
+        }
       })
       assert.strictEqual((yield* verify(yield* sign({ hd: "acme.example" }))).orgId, "acme")
-      assert.deepInclude(yield* verify(yield* sign({ hd: "other.example", g: "a" })), { orgId: "other", role: "auditor" })
+      assert.deepInclude(yield* verify(yield* sign({ hd: "other.example", g: "a" })), {
+        orgId: "other",
+        role: "auditor"
+      })
       assert.strictEqual(yield* reason(yield* sign({ hd: "other.example" })), "NotAllowed")
       assert.strictEqual(yield* reason(yield* sign({ hd: "third.example" })), "NotAllowed")
       assert.strictEqual(yield* reason(yield* sign()), "NotAllowed")
@@ -294,14 +299,23 @@ describe("OidcVerifier", () => {
       yield* TestClock.setTime(now * 1_000)
       const server = yield* makeReceiver
       const token = (issuer: string) =>
-        Effect.flatMap(pair(), (key) =>
-          Effect.promise(() =>
-            new SignJWT({ iss: issuer, aud: "client", sub: "ada", exp: now + 600 }).setProtectedHeader({ alg: "RS256" })
-              .sign(key.privateKey)
-          ))
+        Effect.flatMap(
+          pair(),
+          (key) =>
+            Effect.promise(() =>
+              new SignJWT({ iss: issuer, aud: "client", sub: "ada", exp: now + 600 }).setProtectedHeader({
+                alg: "RS256"
+              })
+                .sign(key.privateKey)
+            )
+        )
       yield* provider("acme", server.url)
       const asked = yield* Effect.fork(reason(yield* token(server.url)))
-      ;(yield* server.take).answer(200, {}, JSON.stringify({ issuer: "https://a.example", jwks_uri: `${server.url}/keys` }))
+      ;(yield* server.take).answer(
+        200,
+        {},
+        JSON.stringify({ issuer: "https://a.example", jwks_uri: `${server.url}/keys` })
+      )
       assert.strictEqual(yield* Fiber.join(asked), "KeysUnavailable")
       yield* provider("acme", "https://10.0.0.1", {})
       assert.strictEqual(yield* reason(yield* token("https://10.0.0.1")), "KeysUnavailable")

@@ -102,7 +102,9 @@ describe("Outbound", () => {
           OutboundConfig.OutboundConfig,
           Layer.provide(
             OutboundConfig.layerConfig,
-            Layer.setConfigProvider(ConfigProvider.fromMap(new Map([["SMITHERS_OUTBOUND_ALLOW", text]]), { pathDelim: "_" }))
+            Layer.setConfigProvider(
+              ConfigProvider.fromMap(new Map([["SMITHERS_OUTBOUND_ALLOW", text]]), { pathDelim: "_" })
+            )
           )
         ))
       assert.deepStrictEqual(yield* read("10.0.0.0/8,::1/128"), Either.right({ allowed: ["10.0.0.0/8", "::1/128"] }))

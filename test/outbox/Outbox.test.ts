@@ -213,7 +213,9 @@ describe("Outbox", () => {
           yield* TestClock.setTime(batch!.nextAtMs)
         }
         assert.fail("It is tried longer than a minute")
-      }).pipe(Effect.provide(delivering(receiver.url, { maxAge: Duration.minutes(1) }).pipe(Layer.provideMerge(onTemp))))
+      }).pipe(
+        Effect.provide(delivering(receiver.url, { maxAge: Duration.minutes(1) }).pipe(Layer.provideMerge(onTemp)))
+      )
     ))
 
   it.effect("a receiver that never answers holds up its own organization only, and not for ever", () =>

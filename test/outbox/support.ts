@@ -6,15 +6,7 @@ import type { AddressInfo } from "node:net"
 import { Audit } from "../../src/audit/index.ts"
 import { ControlPlane } from "../../src/control-plane/index.ts"
 import { Outbound, OutboundConfig } from "../../src/outbound/index.ts"
-import {
-  Courier,
-  DeadLetters,
-  Feeds,
-  Outbox,
-  OutboxConfig,
-  WebhookConfig,
-  Webhooks
-} from "../../src/outbox/index.ts"
+import { Courier, DeadLetters, Feeds, Outbox, OutboxConfig, WebhookConfig, Webhooks } from "../../src/outbox/index.ts"
 import { Persistence } from "../../src/persistence/index.ts"
 import { MemoryProvider, SecretGuard, SecretProviders, Secrets } from "../../src/secrets/index.ts"
 import { turn } from "../support/Home.ts"

@@ -37,10 +37,15 @@ export const makeKeySets = (outbound: Outbound.Outbound["Type"], scope: Scope.Sc
   const document = <A>(url: string, schema: Schema.Schema<A, string>) =>
     outbound.request({ method: "GET", url, timeout: "5 seconds", maxBytes: documentBytes }).pipe(
       Effect.mapError(({ message }) => unavailable(message)),
-      Effect.filterOrFail(({ status }) => status === 200, ({ status }) =>
-        unavailable(`The provider answered with status ${status}.`)),
+      Effect.filterOrFail(
+        ({ status }) => status === 200,
+        ({ status }) => unavailable(`The provider answered with status ${status}.`)
+      ),
       Effect.flatMap(({ text }) =>
-        Effect.mapError(Schema.decode(schema)(text), () => unavailable("The provider's answer is not what it should be."))
+        Effect.mapError(
+          Schema.decode(schema)(text),
+          () => unavailable("The provider's answer is not what it should be.")
+        )
       )
     )
 

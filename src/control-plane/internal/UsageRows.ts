@@ -1,8 +1,8 @@
 import { Write } from "../../persistence/index.ts"
 import { Conflict, type OrgNotFound, type RecordNotFound } from "../ControlPlaneError.ts"
 import { orgWide } from "../Fields.ts"
-import type { UsageFeed } from "../UsageFeed.ts"
 import { dayMs, quarterMs, type Span } from "../Period.ts"
+import type { UsageFeed } from "../UsageFeed.ts"
 import { orgExists, projectExists } from "./Guards.ts"
 
 /** Different (project, metric, unit) of one organization, the organization's own sums among them. */

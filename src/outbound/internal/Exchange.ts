@@ -40,8 +40,10 @@ export const exchange = (url: URL, address: string, { body, headers, method }: S
       })
       incoming.on("error", broke)
       incoming.on("aborted", () => fail("Unreachable", "closed the connection within its answer."))
-      incoming.on("end", () =>
-        resume(Effect.succeed({ status: incoming.statusCode ?? 0, text: Buffer.concat(chunks).toString("utf8") })))
+      incoming.on(
+        "end",
+        () => resume(Effect.succeed({ status: incoming.statusCode ?? 0, text: Buffer.concat(chunks).toString("utf8") }))
+      )
     }
 
     const name = url.hostname.replace(/^\[|\]$/g, "")
