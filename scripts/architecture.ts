@@ -20,10 +20,12 @@ const belowGateway = [
   "access",
   "secrets",
   "cache",
+  "outbound",
   "sandbox",
   "engine",
   "workflow",
-  "control-plane"
+  "control-plane",
+  "outbox"
 ]
 
 export const subsystems: Readonly<Record<string, Subsystem>> = {
@@ -34,10 +36,12 @@ export const subsystems: Readonly<Record<string, Subsystem>> = {
   "access": { mayImport: ["model", "persistence", "audit", "secrets"] },
   "secrets": { mayImport: ["model"] },
   "cache": { mayImport: ["model", "persistence"] },
-  "sandbox": { mayImport: ["model", "persistence", "journal", "audit", "secrets"] },
+  "outbound": { mayImport: ["model"] },
+  "sandbox": { mayImport: ["model", "persistence", "journal", "audit", "secrets", "outbound"] },
   "engine": { mayImport: ["model", "persistence", "journal", "audit", "cache", "secrets"] },
   "workflow": { mayImport: ["model", "engine", "cache", "sandbox"] },
-  "control-plane": { mayImport: ["model", "persistence", "audit", "secrets", "access", "engine"] },
+  "control-plane": { mayImport: ["model", "persistence", "audit", "access", "secrets", "outbound", "engine"] },
+  "outbox": { mayImport: ["model", "persistence", "audit", "secrets", "outbound", "control-plane"] },
   "gateway": { mayImport: [...belowGateway, "gateway/contract"] },
   // The schemas of the wire and a client for them: no handler and no server behind them, so that a browser can load them.
   "gateway/contract": {

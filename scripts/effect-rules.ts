@@ -58,7 +58,7 @@ export const edges: ReadonlyArray<Edge> = [
     ],
     reason: "tests drive processes, sockets and files from the outside, and provide layers themselves"
   },
-  ...["engine", "examples", "persistence", "sandbox/bundle", "sandbox/runtime"].map((folder) => ({
+  ...["engine", "examples", "outbox", "persistence", "sandbox/bundle", "sandbox/runtime"].map((folder) => ({
     path: `test/${folder}/programs/`,
     exempt: ["effectRun"],
     reason: "a program of its own, which a test starts and kills"

@@ -1,15 +1,7 @@
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import { ConfigError, Effect, Layer, Option } from "effect"
 import { Access, AccessConfig } from "./access/index.ts"
-import {
-  Audit,
-  AuditConfig,
-  AuditSink,
-  AuditTrail,
-  Checkpoints,
-  Deployment,
-  Retention as AuditRetention
-} from "./audit/index.ts"
+import { Audit, AuditConfig, AuditTrail, Checkpoints, Deployment, Retention as AuditRetention } from "./audit/index.ts"
 import { Cache, CacheConfig } from "./cache/index.ts"
 import * as Build from "./cli/Build.ts"
 import { Home, ServiceInfo } from "./cli/index.ts"
@@ -20,7 +12,7 @@ import * as Worker from "./cli/Worker.ts"
 import * as WorkerLink from "./cli/WorkerLink.ts"
 import * as WorkflowModules from "./cli/WorkflowModules.ts"
 import * as WorkflowsConfig from "./cli/WorkflowsConfig.ts"
-import { ControlPlane, GrantTenants, RunBudget } from "./control-plane/index.ts"
+import { ControlPlane, GrantTenants, OidcVerifier, RunBudget } from "./control-plane/index.ts"
 import {
   ApprovalStore,
   Engine,
@@ -34,6 +26,8 @@ import {
 import type { GatewayClient } from "./gateway/client.ts"
 import { Deployed, Gateway, GatewayConfig } from "./gateway/index.ts"
 import { Journal, RunStore } from "./journal/index.ts"
+import { Outbound, OutboundConfig } from "./outbound/index.ts"
+import { Courier, DeadLetters, Feeds, Outbox, OutboxConfig, WebhookConfig, Webhooks } from "./outbox/index.ts"
 import { Persistence, PersistenceConfig } from "./persistence/index.ts"
 import {
   BlobStore,
@@ -70,7 +64,10 @@ const settings = [
   WorkflowsConfig.layerConfig,
   SandboxConfig.layerConfig,
   RuntimeConfig.layerConfig,
-  GatewayConfig.layerConfig
+  GatewayConfig.layerConfig,
+  OutboundConfig.layerConfig,
+  OutboxConfig.layerConfig,
+  WebhookConfig.layerConfig
 ] as const
 
 /** Reads every setting of the service; fails with all that is wrong, not with the first. */
@@ -83,17 +80,26 @@ export const checkSettings = Effect.validateAll(
 /** They are read before anything is opened, so that a bad one leaves no trace. */
 const Settings = Layer.unwrapEffect(Effect.as(checkSettings, Layer.mergeAll(...settings)))
 
-/** Signed from its beginning; nothing of it leaves the home unless somebody supplies a sink. */
+/** What audit and control plane tell others of, in the commit that writes it down; nothing unless webhooks are set. */
+const OutboxLive = Layer.provideMerge(Feeds.layer, Outbox.layer)
+
+/** Signed from its beginning. */
 const AuditLive = Layer.merge(StartAudit.layer, AuditRetention.layer).pipe(
   Layer.provideMerge(AuditTrail.layer),
   Layer.provideMerge(Checkpoints.layer),
-  Layer.provide(AuditSink.layerNone),
-  Layer.provideMerge(Audit.layer)
+  Layer.provideMerge(Audit.layer),
+  Layer.provideMerge(OutboxLive)
+)
+
+/** What is in the outbox leaves the house. */
+const CourierLive = Layer.merge(Layer.provide(Courier.layer, Webhooks.layer), DeadLetters.layer).pipe(
+  Layer.provideMerge(Outbound.layer)
 )
 
 /** Grants, and the organizations that they are bound to. */
 const AccessLive = Access.layer.pipe(
   Layer.provide(Gateway.layerMethods),
+  Layer.provide(OidcVerifier.layer),
   Layer.provideMerge(GrantTenants.layer),
   Layer.provideMerge(ControlPlane.layer)
 )
@@ -173,6 +179,7 @@ export const App = Info.pipe(
   Layer.provideMerge(EngineLive),
   Layer.provideMerge(Layer.mergeAll(JournalLive, Cache.layer)),
   Layer.provideMerge(AccessLive),
+  Layer.provideMerge(CourierLive),
   Layer.provideMerge(SecretsLive),
   Layer.provideMerge(AuditLive),
   Layer.provideMerge(Persistence.layer),

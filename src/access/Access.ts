@@ -17,6 +17,7 @@ import { Persistence, type PersistenceError } from "../persistence/index.ts"
 import { SecretGuard } from "../secrets/index.ts"
 import { AccessConfig } from "./AccessConfig.ts"
 import { Forbidden, InvalidGrant, TenantNotFound, TokenNotFound, Unauthorized } from "./AccessError.ts"
+import { type Identity, IdentityVerifier } from "./IdentityVerifier.ts"
 import { makeAdminTokenFile } from "./internal/AdminTokenFile.ts"
 import { checkMs, checkRequest } from "./internal/checkRequest.ts"
 import { ensureAdminToken } from "./internal/ensureAdminToken.ts"
@@ -71,7 +72,10 @@ export class Access extends Context.Tag("smithers-orchestrator/access/Access")<A
     readonly label?: string | undefined
     readonly actor: Actor
   }) => Effect.Effect<Issued, InvalidGrant | Forbidden | TenantNotFound | PersistenceError>
-  /** Who the bearer of `presented` is, at this moment. Costs no SQL. */
+  /**
+   * Who the bearer of `presented` is, at this moment. Costs no SQL, unless it is a JWT that is none of our tokens: that
+   * is for the `IdentityVerifier`.
+   */
   readonly authenticate: (presented: string) => Effect.Effect<Principal, Unauthorized>
   /** Whether the principal holds `scope` (`wire-protocol.md` §3.5), for the sake of `method` if one is called. */
   readonly authorize: <S extends CatalogScope>(
@@ -142,6 +146,8 @@ const refusedAs = {
   Expired: authentications("expired")
 }
 
+const isJwt = /^[\w-]+\.[\w-]+\.[\w-]*$/
+
 const endReason = { revoked: "Revoked", expired: "Expired" } as const
 
 const toGrant = ({ sha256: _, ...grant }: TokenRow): TokenGrant => grant
@@ -163,6 +169,7 @@ const make = Effect.gen(function*() {
   const audit = yield* Audit.Audit
   const methods = yield* Methods
   const tenants = yield* Tenants
+  const verifier = yield* IdentityVerifier
   const guard = yield* SecretGuard.SecretGuard
   // One that we made is known by its format.
   yield* Option.match(config.adminToken, {
@@ -246,12 +253,32 @@ const make = Effect.gen(function*() {
       ? Effect.void
       : new InvalidGrant({ field: "tokens", bound: `must not be more than ${grantBounds.live} at once` })
 
-  const refuse = (reason: Unauthorized["reason"], tokenId: string | null) => {
+  const refuse = (reason: Unauthorized["reason"], tokenId: string | null, detail?: string) => {
     const error = new Unauthorized({ reason })
     const actor: Actor = { userId: null, tokenId, role: "anonymous", scopes: [] }
-    const noted = reason === "Missing" ? Effect.void : noteRefusal("token.authenticate", reason, actor, error.message)
+    const noted = reason === "Missing"
+      ? Effect.void
+      : noteRefusal("token.authenticate", reason, actor, detail ?? error.message)
     return Effect.zipRight(Effect.zipRight(Metric.increment(refusedAs[reason]), noted), error)
   }
+
+  /** A token of an identity provider is for the organization that the provider belongs to, and nothing else. */
+  const authenticateForeign = (presented: string): Effect.Effect<Principal, Unauthorized> =>
+    Effect.matchEffect(verifier.verify(presented), {
+      onFailure: ({ message, reason }) => refuse(reason === "Expired" ? "Expired" : "Invalid", null, message),
+      onSuccess: ({ expiresAtMs, orgId, role, userId }: Identity) => {
+        if (!isTenantRole(role)) return refuse("Invalid", null, `No organization has the role ${role}`)
+        authenticated.unsafeUpdate(1, [])
+        return Effect.succeed({
+          userId,
+          tokenId: null,
+          role,
+          scopes: tenantRoles[role],
+          expiresAtMs,
+          tenant: { orgId, projectIds: null }
+        })
+      }
+    })
 
   const noteRefused = (principal: Principal, operation: string, requiredScope: string, origin?: Origin) =>
     noteRefusal(
@@ -296,7 +323,9 @@ const make = Effect.gen(function*() {
       Effect.flatMap(Clock.currentTimeMillis, (nowMs) => {
         if (presented === "") return refuse("Missing", null)
         const held = isPlausible(presented) ? grants.find(sha256(presented)) : undefined
-        if (held === undefined) return refuse("Invalid", null)
+        if (held === undefined) {
+          return isJwt.test(presented) ? authenticateForeign(presented) : refuse("Invalid", null)
+        }
         const end = endOf(held.row, nowMs)
         if (end !== null) return refuse(endReason[end], held.row.tokenId)
         grants.use(held, nowMs)

@@ -13,6 +13,7 @@ export {
   TokenNotFound,
   Unauthorized
 } from "./AccessError.ts"
+export { type Identity, IdentityRefused, IdentityVerifier } from "./IdentityVerifier.ts"
 export { holds } from "./internal/Scopes.ts"
 export { Methods } from "./Methods.ts"
 export type { Permit } from "./Permit.ts"

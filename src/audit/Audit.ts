@@ -3,6 +3,7 @@ import { Clock, Context, Effect, Layer, Number, Record, Schema } from "effect"
 import { actorName, AuditDetail, AuditFilter, AuditRecord, Bounds, Reach } from "../model/index.ts"
 import { Persistence, PersistenceError, Write } from "../persistence/index.ts"
 import type { AuditEntry } from "./AuditEntry.ts"
+import { AuditFeed } from "./AuditFeed.ts"
 import { Deployment } from "./Deployment.ts"
 import { columns, type Content, digestOf, genesisOf, headText, link } from "./internal/Chain.ts"
 import { conditionsOf } from "./internal/Conditions.ts"
@@ -80,6 +81,33 @@ const contentOf = (entry: AuditEntry, deployment: string | null): Content => {
   ]
 }
 
+/** The row as it reads back. */
+const recordOf = (entry: AuditEntry, row: Content, previousHash: string, hash: string): AuditRecord => {
+  const text = (column: typeof columns[number]) => row[columns.indexOf(column)] as string
+  const nullable = (column: typeof columns[number]) => row[columns.indexOf(column)] as string | null
+  return {
+    id: row[0] as number,
+    atMs: entry.atMs,
+    actor: text("actor"),
+    tokenId: nullable("token_id"),
+    role: text("role"),
+    orgId: nullable("org_id"),
+    projectId: nullable("project_id"),
+    runId: nullable("run_id"),
+    action: text("action"),
+    target: nullable("target"),
+    outcome: entry.outcome,
+    reason: nullable("reason"),
+    detail: cutDetail(entry.detail),
+    requestId: nullable("request_id"),
+    traceId: nullable("trace_id"),
+    deployment: nullable("deployment"),
+    moduleRevision: nullable("module_revision"),
+    previousHash,
+    hash
+  }
+}
+
 const readLogId = ({ read }: Persistence.Persistence["Type"]) =>
   Effect.map(read("SELECT log_id AS id FROM _smithers_audit_log", []), (rows) => rows[0]!["id"] as string)
 
@@ -89,6 +117,7 @@ const make = Effect.gen(function*() {
   const persistence = yield* Persistence.Persistence
   const { sql } = persistence
   const deployment = yield* Deployment
+  const feed = yield* AuditFeed
   yield* persistence.migrate(migrations)
   const logId = yield* readLogId(persistence)
   const genesis = { id: 0, hash: genesisOf(logId) }
@@ -112,12 +141,22 @@ const make = Effect.gen(function*() {
   /** Joins the chain behind whatever precedes it in its transaction, units of the same group commit included. */
   const append = (entry: AuditEntry): Write.Write<void> => {
     const content = contentOf(entry, deployment)
-    return Write.rows(headText, []).pipe(
-      Write.next(insert, ([last]) => {
-        const { hash, id } = last === undefined ? genesis : last as typeof genesis
-        const row = [id + 1, ...content]
-        return [...row, hash, link(hash, digestOf(row))]
-      }),
+    const chained = ([last]: ReadonlyArray<Write.Row>) => {
+      const { hash: previous, id } = last === undefined ? genesis : last as typeof genesis
+      const row = [id + 1, ...content]
+      return { row, previous, hash: link(previous, digestOf(row)) }
+    }
+    const unit = Write.rows(headText, []).pipe(
+      Write.next(insert, (head) => {
+        const { hash, previous, row } = chained(head)
+        return [...row, previous, hash]
+      })
+    )
+    const fed = feed === null || (entry.orgId ?? null) === null ? unit : unit.pipe(feed.post((head) => {
+      const { hash, previous, row } = chained(head)
+      return recordOf(entry, row, previous, hash)
+    }))
+    return fed.pipe(
       Write.map(([last]) => (last === undefined ? 0 : last["id"] as number) + 1),
       Write.tapCommitted(committed),
       Write.map(() => undefined)

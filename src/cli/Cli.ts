@@ -12,6 +12,7 @@ import { diffCommand } from "./commands/DiffCommand.ts"
 import { doctorCommand } from "./commands/DoctorCommand.ts"
 import { identityProviderCommand } from "./commands/IdentityProviderCommands.ts"
 import { orgCommand } from "./commands/OrgCommands.ts"
+import { outboxCommand } from "./commands/OutboxCommands.ts"
 import { projectCommand } from "./commands/ProjectCommands.ts"
 import { quotaCommand } from "./commands/QuotaCommands.ts"
 import { runCommand } from "./commands/RunCommand.ts"
@@ -113,6 +114,7 @@ const rootCommand = <E, F, R>(composition: Composition<E, F, R>) => {
       billingCommand,
       identityProviderCommand,
       secretRefCommand,
+      outboxCommand,
       backupCommand,
       doctorCommand,
       workerCommand(composition.work),

@@ -116,6 +116,17 @@ export const catalogue: ReadonlyArray<Setting> = [
     "60800",
     "Running as root: the first of 256 user ids that nobody else has, one for each sandbox."
   ),
+  setting(
+    "SMITHERS_OUTBOUND_ALLOW",
+    null,
+    "Address ranges that are not public and that webhooks and identity providers may be in, separated by commas; unset: none."
+  ),
+  setting("SMITHERS_AUDIT_WEBHOOK", null, "URL that the audit of organizations is delivered to; unset: nowhere."),
+  setting("SMITHERS_AUDIT_WEBHOOK_SECRET", null, "Reference to the secret that it is signed with, like `env:NAME`."),
+  setting("SMITHERS_BILLING_WEBHOOK", null, "URL that usage is delivered to; unset: nowhere."),
+  setting("SMITHERS_BILLING_WEBHOOK_SECRET", null, "Reference to the secret that it is signed with, like `env:NAME`."),
+  setting("SMITHERS_OUTBOX_ATTEMPTS", "100", "Attempts at a delivery, 1 to 1000, before it is a dead letter."),
+  setting("SMITHERS_OUTBOX_MAX_AGE", "1 day", "How long a delivery is tried, 1 minute to 30 days."),
   setting("SMITHERS_ENV", "development", "`production` refuses the runtime `process`, which isolates nothing."),
   setting(
     "SMITHERS_URL",

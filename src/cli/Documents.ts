@@ -8,6 +8,7 @@ import {
   DeleteOrg,
   DeleteProject,
   DeleteTeam,
+  DropOutbox,
   EventRow,
   ExamineService,
   GetRunDiff,
@@ -21,6 +22,7 @@ import {
   OrgAuditRow,
   OrgRow,
   OrgSecretRefRow,
+  OutboxBatchRow,
   ProjectRow,
   ProjectTeamRow,
   PruneAudit,
@@ -29,6 +31,7 @@ import {
   RemoveQuota,
   ReservationRow,
   ReserveUsage,
+  RetryOutbox,
   RotateAuditKey,
   RunDetail,
   RunRow,
@@ -303,3 +306,12 @@ export const ReservationsDocument = Schema.Struct({ reservations: Schema.Array(R
 
 /** `usage release`. */
 export const ReleasedDocument = ReleaseReservation.successSchema
+
+/** `outbox list`. */
+export const OutboxDocument = Schema.Struct({ batches: Schema.Array(OutboxBatchRow) })
+
+/** `outbox retry`. */
+export const OutboxRetriedDocument = RetryOutbox.successSchema
+
+/** `outbox drop`. */
+export const OutboxDroppedDocument = DropOutbox.successSchema

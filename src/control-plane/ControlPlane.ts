@@ -14,6 +14,7 @@ import * as Quota from "./Quota.ts"
 import * as Reservation from "./Reservation.ts"
 import * as Team from "./Team.ts"
 import * as Usage from "./Usage.ts"
+import { UsageFeed } from "./UsageFeed.ts"
 import * as UsageLimit from "./UsageLimit.ts"
 
 /** Every operation of the control plane. */
@@ -73,7 +74,7 @@ const make = Effect.gen(function*() {
   const persistence = yield* Persistence.Persistence
   const audit = yield* Audit.Audit
   yield* persistence.migrate(migrations)
-  return ControlPlane.of(methodsOn(makePlane(persistence, audit.append)))
+  return ControlPlane.of(methodsOn(makePlane(persistence, audit.append, yield* UsageFeed)))
 })
 
 /** The control plane in the one database; migrates its tables. */

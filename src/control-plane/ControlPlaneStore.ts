@@ -28,7 +28,7 @@ const answer = <A, E>(effect: Effect.Effect<A, E>): A => {
  * another process (the database's `busy_timeout`).
  *
  * Changes are made by the service itself (`system`) and written to the audit of the organization; that of the service, a
- * log which only the service appends to, does not hear of them.
+ * log which only the service appends to, does not hear of them, and what is recorded here is delivered to no `BillingSink`.
  */
 export type ControlPlaneStore = Synchronous
 
@@ -39,7 +39,7 @@ export const ControlPlaneStore: new(database: SqliteDatabase) => ControlPlaneSto
       throw new Error("foreign keys cannot be switched on inside a transaction")
     }
     for (const text of Object.values(schema).flat()) database.exec(text)
-    const methods = methodsOn(makePlane(onDatabase(database), () => Write.none))
+    const methods = methodsOn(makePlane(onDatabase(database), () => Write.none, null))
     for (const [name, method] of Object.entries(methods)) {
       const call = (...args: ReadonlyArray<unknown>) =>
         // Each method has its own parameters; the type above says which.

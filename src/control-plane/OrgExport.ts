@@ -15,7 +15,8 @@ import type { OrgSecretRef, OrgSecretRefMethods } from "./OrgSecretRef.ts"
 import type { Project, ProjectMethods, ProjectTeam } from "./Project.ts"
 import type { ReservationMethods } from "./Reservation.ts"
 import type { Team, TeamMember, TeamMethods } from "./Team.ts"
-import { UsageEvent, type UsageMethods, type UsageSummary } from "./Usage.ts"
+import type { UsageMethods, UsageSummary } from "./Usage.ts"
+import { UsageEvent } from "./UsageEvent.ts"
 import { positionOf, type UsageLimit, type UsageLimitMethods } from "./UsageLimit.ts"
 
 /** Rows of one kind in one document; the next one goes on behind them. */

@@ -9,7 +9,8 @@ import type { Plane } from "./internal/Plane.ts"
 import { makeTable } from "./internal/Table.ts"
 import { record, room, withMetadata } from "./internal/UsageRows.ts"
 import type { LimitState, Quotas } from "./Quota.ts"
-import { type makeRecorder, RunIdText, type UsageEvent } from "./Usage.ts"
+import { type makeRecorder, RunIdText } from "./Usage.ts"
+import type { UsageEvent } from "./UsageEvent.ts"
 import type { UsageLimit } from "./UsageLimit.ts"
 
 const hourMs = 3_600_000
@@ -105,7 +106,7 @@ class Taken {
 const attempts = 5
 
 export const make = (
-  { persistence }: Plane,
+  { feed, persistence }: Plane,
   { limitsOf, spanOf, stateOf }: Quotas,
   { known, recorder }: ReturnType<typeof makeRecorder>
 ): ReservationMethods => {
@@ -223,7 +224,7 @@ export const make = (
       }
       const row = withMetadata(event, metadata)
       const settle = Write.all([
-        record([row]),
+        record([row], feed),
         Write.run(
           `DELETE FROM ${table.name} WHERE org_id = ? AND reservation_id = ? AND EXISTS
             (SELECT 1 FROM _smithers_cp_usage_events WHERE org_id = ? AND idempotency_key = ?)`,

@@ -9,23 +9,7 @@ import { betweenOf, makeSearch } from "./internal/Search.ts"
 import { makeTable, type Table } from "./internal/Table.ts"
 import { bucketsOf, ensureSeries, record, type Recorded, withMetadata } from "./internal/UsageRows.ts"
 import { quarterMs } from "./Period.ts"
-
-/** One measurement. */
-export const UsageEvent = Schema.Struct({
-  id: Schema.Int,
-  orgId: Id,
-  projectId: Schema.NullOr(Id),
-  runId: Schema.NullOr(Schema.String),
-  metric: Metric,
-  quantity: Quantity,
-  unit: Unit,
-  /** When it was used: this decides in which period it counts. */
-  observedAtMs: AtMs,
-  recordedAtMs: AtMs,
-  idempotencyKey: Schema.NullOr(Schema.String),
-  metadata: Metadata
-})
-export type UsageEvent = typeof UsageEvent.Type
+import { UsageEvent } from "./UsageEvent.ts"
 
 export const RunIdText = Schema.String.pipe(
   Schema.pattern(/^[A-Za-z0-9_.:-]{1,256}$/),
@@ -150,9 +134,9 @@ export const makeRecorder = ({ persistence }: Plane): Recording => {
   return { table, known, recorder }
 }
 
-export const make = ({ persistence }: Plane, { recorder, table }: Recording): UsageMethods => {
+export const make = ({ feed, persistence }: Plane, { recorder, table }: Recording): UsageMethods => {
   const { read } = persistence
-  const store = batched(persistence, record)
+  const store = batched(persistence, (events: ReadonlyArray<Recorded>) => record(events, feed))
   const search = makeSearch(persistence, table.name, table.select, "newest-first")
 
   return {

@@ -26,6 +26,7 @@ import { makeStreamCaps } from "./internal/StreamCaps.ts"
 import { makeUpgrades } from "./internal/Upgrades.ts"
 import * as NodeHandlers from "./NodeHandlers.ts"
 import * as OrgRecordHandlers from "./OrgRecordHandlers.ts"
+import * as OutboxHandlers from "./OutboxHandlers.ts"
 import * as RunHandlers from "./RunHandlers.ts"
 import * as SandboxHandlers from "./SandboxHandlers.ts"
 import * as ServiceState from "./ServiceState.ts"
@@ -121,7 +122,8 @@ const handlers = Layer.mergeAll(
   WorkerHandlers.layer,
   ControlPlaneHandlers.layer,
   TeamHandlers.layer,
-  OrgRecordHandlers.layer
+  OrgRecordHandlers.layer,
+  OutboxHandlers.layer
 )
 
 /** Listens as `GatewayConfig` says, from its building until its scope closes. */

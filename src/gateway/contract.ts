@@ -103,6 +103,7 @@ export {
   SetSecretRef,
   VerifyOrgAudit
 } from "./contract/OrgRecordRpcs.ts"
+export { DropOutbox, ListOutbox, OutboxBatchRow, OutboxRpcs, RetryOutbox } from "./contract/OutboxRpcs.ts"
 export { RunDetail, RunRow, RunState } from "./contract/RunRow.ts"
 export {
   CancelRun,

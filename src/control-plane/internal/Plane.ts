@@ -3,6 +3,7 @@ import type { Audit, AuditDetail } from "../../audit/index.ts"
 import { actorName } from "../../model/index.ts"
 import { type Persistence, type PersistenceError, Write } from "../../persistence/index.ts"
 import { CurrentActor } from "../CurrentActor.ts"
+import type { UsageFeed } from "../UsageFeed.ts"
 import { append } from "./AuditChain.ts"
 
 /** One change, as both audits tell of it. */
@@ -19,6 +20,7 @@ interface Change {
 /** What the parts of the control plane stand on. */
 export interface Plane {
   readonly persistence: Persistence.Persistence["Type"]
+  readonly feed: UsageFeed["Type"]
   /**
    * Commits a change together with its row in the organization's audit and its entry in the service's. The unit is made
    * with the time of the change and checks what has to be there.
@@ -36,7 +38,8 @@ export interface Plane {
 
 export const makePlane = (
   persistence: Persistence.Persistence["Type"],
-  appendToService: Audit.Audit["Type"]["append"]
+  appendToService: Audit.Audit["Type"]["append"],
+  feed: UsageFeed["Type"]
 ): Plane => {
   const entry = ({ action, detail, orgId, projectId, targetId, targetType }: Change) =>
     Effect.gen(function*() {
@@ -48,13 +51,13 @@ export const makePlane = (
         unit: appendToService({
           atMs,
           actor,
-          orgId,
-          projectId: projectId ?? null,
           action,
           target: targetId,
           runId: null,
           outcome: "ok",
           reason: null,
+          orgId,
+          projectId: projectId ?? null,
           detail: {
             orgId,
             ...(projectId === undefined || projectId === null ? {} : { projectId }),
@@ -66,6 +69,7 @@ export const makePlane = (
     })
   return {
     persistence,
+    feed,
     change: (change, unit) =>
       Effect.gen(function*() {
         const { actor, atMs, unit: serviceEntry } = yield* entry(change)

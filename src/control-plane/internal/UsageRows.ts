@@ -2,6 +2,7 @@ import { Write } from "../../persistence/index.ts"
 import { Conflict, type OrgNotFound, type RecordNotFound } from "../ControlPlaneError.ts"
 import { orgWide } from "../Fields.ts"
 import { dayMs, quarterMs, type Span } from "../Period.ts"
+import type { UsageFeed } from "../UsageFeed.ts"
 import { orgExists, projectExists } from "./Guards.ts"
 
 /** Different (project, metric, unit) of one organization, the organization's own sums among them. */
@@ -26,11 +27,13 @@ interface Unwritten extends Series {
 
 /** An event as it is stored. */
 export interface Recorded extends Unwritten {
+  readonly metadata: Readonly<Record<string, unknown>>
   readonly metadataText: string
 }
 
 export const withMetadata = (event: Unwritten, metadata: Readonly<Record<string, unknown>>): Recorded => ({
   ...event,
+  metadata,
   metadataText: JSON.stringify(metadata)
 })
 
@@ -90,7 +93,10 @@ const rollupsOf = (events: ReadonlyArray<Recorded>): ReadonlyArray<Rollup> => {
  * The events and their places in the sums; answers the id of each, null for one that was not stored because its key is
  * known, or its series is not.
  */
-export const record = (events: ReadonlyArray<Recorded>): Write.Write<ReadonlyArray<number | null>> => {
+export const record = (
+  events: ReadonlyArray<Recorded>,
+  feed: UsageFeed["Type"]
+): Write.Write<ReadonlyArray<number | null>> => {
   const text = JSON.stringify(events.map((event) => [
     event.orgId,
     event.projectId,
@@ -103,7 +109,7 @@ export const record = (events: ReadonlyArray<Recorded>): Write.Write<ReadonlyArr
     event.idempotencyKey,
     event.metadataText
   ]))
-  return Write.all([Write.rows(lastIdText, []), Write.rows(insertText, [text])]).pipe(
+  const unit = Write.all([Write.rows(lastIdText, []), Write.rows(insertText, [text])]).pipe(
     Write.map(([[last], stored]) => {
       const ids: Array<number | null> = events.map(() => null)
       const lastId = Number(last?.["seq"] ?? 0)
@@ -112,6 +118,14 @@ export const record = (events: ReadonlyArray<Recorded>): Write.Write<ReadonlyArr
     }),
     Write.next(rollupText, (ids) => [JSON.stringify(rollupsOf(events.filter((_, index) => ids[index] !== null)))])
   )
+  return feed === null
+    ? unit
+    : unit.pipe(feed.post((ids) =>
+      events.flatMap(({ metadataText: _, ...event }, index) => {
+        const id = ids[index] ?? null
+        return id === null ? [] : [{ id, ...event }]
+      })
+    ))
 }
 
 const ensureText = `INSERT INTO _smithers_cp_usage_series (org_id, project_id, project_key, metric, unit)

@@ -11,6 +11,7 @@ import { EventRpcs } from "./EventRpcs.ts"
 import { HealthRpcs } from "./HealthRpcs.ts"
 import { NodeRpcs } from "./NodeRpcs.ts"
 import { OrgRecordRpcs } from "./OrgRecordRpcs.ts"
+import { OutboxRpcs } from "./OutboxRpcs.ts"
 import { RunRpcs } from "./RunRpcs.ts"
 import { SandboxRpcs } from "./SandboxRpcs.ts"
 import { TeamRpcs } from "./TeamRpcs.ts"
@@ -33,7 +34,8 @@ export const GatewayRpcs = RunRpcs.merge(
   WorkerRpcs,
   ControlPlaneRpcs,
   TeamRpcs,
-  OrgRecordRpcs
+  OrgRecordRpcs,
+  OutboxRpcs
 )
 
 export type GatewayRpc = RpcGroup.Rpcs<typeof GatewayRpcs>

@@ -147,6 +147,12 @@ export const serveConnection = Effect.fnUntraced(
           grantWatch,
           Effect.map(access.ended(who.tokenId), (how) => hangUp(1008, `token ${how}`))
         )
+      } else if (who.expiresAtMs !== null) {
+        const leftMs = who.expiresAtMs - (yield* Clock.currentTimeMillis)
+        yield* FiberHandle.run(
+          grantWatch,
+          Effect.zipRight(Effect.sleep(Math.max(leftMs, 0)), Effect.sync(() => hangUp(1008, "token expired")))
+        )
       }
       return yield* hello(who)
     })

@@ -8,6 +8,7 @@ import { ApprovalStore, Engine, EngineConfig, Runner, TaskCache, TimerStore } fr
 import { Gateway, GatewayConfig } from "../../../src/gateway/index.ts"
 import { Journal, RunStore } from "../../../src/journal/index.ts"
 import { type Run, systemActor } from "../../../src/model/index.ts"
+import { DeadLetters, Outbox } from "../../../src/outbox/index.ts"
 import { Persistence, Write } from "../../../src/persistence/index.ts"
 import { BlobStore, RemoteWorkers, Sandbox } from "../../../src/sandbox/index.ts"
 import { SecretGuard } from "../../../src/secrets/index.ts"
@@ -98,7 +99,9 @@ export const gatewayOver = <E, R, E2, R2>(
     Layer.provideMerge(Layer.merge(engine, TaskCache.layer)),
     Layer.provideMerge(sandboxes),
     Layer.provideMerge(Layer.mergeAll(Journal.layer, RunStore.layer, Cache.layer, access, workers)),
+    Layer.provideMerge(DeadLetters.layer),
     Layer.provideMerge(audit),
+    Layer.provideMerge(Outbox.layer),
     Layer.provideMerge(Persistence.layerTemp),
     Layer.provideMerge(SecretGuard.layer),
     Layer.provideMerge(NodeContext.layer)

@@ -4,10 +4,10 @@ import { Effect, FastCheck, Layer, TestClock } from "effect"
 import fs from "node:fs"
 import http from "node:http"
 import net from "node:net"
+import { isPublic } from "../../../src/outbound/index.ts"
 import * as EgressConfig from "../../../src/sandbox/EgressConfig.ts"
 import * as EgressProxy from "../../../src/sandbox/EgressProxy.ts"
 import * as EgressResolver from "../../../src/sandbox/EgressResolver.ts"
-import { isPublic } from "../../../src/sandbox/internal/runtime/PublicAddress.ts"
 import { bubblewrapWith, proxyLayer, run } from "./support.ts"
 
 /** A web server on loopback that echoes what it was asked. */

@@ -1,7 +1,7 @@
 import { Effect } from "effect"
+import { isPublic, isWithin } from "../../../outbound/index.ts"
 import type { Settings } from "../../EgressConfig.ts"
 import type { EgressResolver } from "../../EgressResolver.ts"
-import { isPublic, isWithin } from "./PublicAddress.ts"
 
 /** Why a sandbox was not let out. */
 export interface Refusal {

@@ -46,14 +46,19 @@ export const isPublic = (address: string): boolean => {
     : version === 6 && !address.includes("%") && unicast6.check(address, "ipv6") && !special6.check(address, "ipv6")
 }
 
-/** Whether an address lies in one of the ranges, like `10.1.0.0/16`; an IPv6 address never lies in an IPv4 range. */
+/** Whether a text is a range of addresses, like `10.1.0.0/16`. */
+export const isRange = (range: string): boolean => {
+  const [network = "", prefix = "", ...rest] = range.split("/")
+  const version = isIP(network)
+  return version !== 0 && rest.length === 0 && /^\d{1,3}$/.test(prefix) && Number(prefix) <= (version === 4 ? 32 : 128)
+}
+
+/** Whether an address lies in one of the ranges; an IPv6 address never lies in an IPv4 range. */
 export const isWithin = (address: string, ranges: ReadonlyArray<string>): boolean => {
   const version = isIP(address)
   return version !== 0 && ranges.some((range) => {
     const [network = "", prefix = ""] = range.split("/")
-    if (isIP(network) !== version || !/^\d{1,3}$/.test(prefix) || Number(prefix) > (version === 4 ? 32 : 128)) {
-      return false
-    }
+    if (!isRange(range) || isIP(network) !== version) return false
     const family = version === 4 ? "ipv4" : "ipv6"
     return of(family, [[network, Number(prefix)]]).check(address, family)
   })
