@@ -9,6 +9,7 @@ export interface Edge {
 }
 
 export const edges: ReadonlyArray<Edge> = [
+  { path: "src/main.ts", exempt: ["processEnv"], reason: "it loads the program, before there is an Effect" },
   { path: "src/program.ts", exempt: ["effectRun"], reason: "the one place where the program is run" },
   { path: "src/inside.ts", exempt: ["effectRun"], reason: "the program of a sandbox that executes a workflow" },
   { path: "src/console/", exempt: "all", reason: "browser code: React calls it, no Effect runtime surrounds it" },

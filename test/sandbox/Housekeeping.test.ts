@@ -13,14 +13,17 @@ const world = Effect.gen(function*() {
   yield* Effect.addFinalizer(() => process.stop)
   const runId = yield* process.launch()
   yield* process.end(runId)
-  const { context, sandbox } = yield* sandboxesOf(database)
-  const store = Context.get(context, SandboxStore.SandboxStore)
-  const blobs = Context.get(context, BlobStore.BlobStore)
   const folderOf = (run: string) => {
     const folder = path.join(database.home, "sandboxes", run)
     fs.mkdirSync(path.join(folder, "box", "result"), { recursive: true })
     return folder
   }
+  const before = folderOf("gone-before")
+  const { context, sandbox } = yield* sandboxesOf(database)
+  // The sweep at the start has read what there was: it finds no folder that is made from here on.
+  yield* until(Effect.sync(() => !fs.existsSync(before)), "the first sweep to remove the folder")
+  const store = Context.get(context, SandboxStore.SandboxStore)
+  const blobs = Context.get(context, BlobStore.BlobStore)
   const put = (text: string) => Effect.map(blobs.put(Buffer.from(text)), ({ sha256 }) => sha256)
   const diff = (references: ReadonlyArray<string>) =>
     database.write(store.putDiff({
