@@ -4,7 +4,7 @@ import { Effect, Exit, Layer, Scope, TestClock } from "effect"
 import type { Principal } from "../../src/access/index.ts"
 import { Audit } from "../../src/audit/index.ts"
 import { makeAccessLog } from "../../src/gateway/internal/AccessLog.ts"
-import { Persistence } from "../../src/persistence/index.ts"
+import { Persistence, type PersistenceError } from "../../src/persistence/index.ts"
 
 const audited = Audit.layer.pipe(Layer.provideMerge(Persistence.layerTemp), Layer.provideMerge(NodeContext.layer))
 
@@ -22,7 +22,7 @@ const rowsOf = (action: string) =>
   Effect.flatMap(Audit.Audit, (audit) => Effect.map(audit.list({ action, limit: 100 }), (rows) => [...rows].reverse()))
 
 /** Minutes pass until there are so many rows: a fiber writes them, and nobody waits for it. */
-const passUntil = (action: string, count: number): Effect.Effect<void, unknown, Audit.Audit> =>
+const passUntil = (action: string, count: number): Effect.Effect<void, PersistenceError, Audit.Audit> =>
   Effect.gen(function*() {
     while ((yield* rowsOf(action)).length < count) yield* TestClock.adjust("1 minute")
   })

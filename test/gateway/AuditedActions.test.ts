@@ -7,6 +7,7 @@ import * as SecretAudit from "../../src/cli/SecretAudit.ts"
 import * as StartAudit from "../../src/cli/StartAudit.ts"
 import { ControlPlane } from "../../src/control-plane/index.ts"
 import { ApprovalStore, Engine, EngineConfig, Runner, TimerStore } from "../../src/engine/index.ts"
+import { type Gateway } from "../../src/gateway/index.ts"
 import { type Observation, SecretObserver } from "../../src/secrets/index.ts"
 import { Approval, Task, Workflow } from "../../src/workflow/index.ts"
 import { hasTest } from "../seeds/Titles.ts"
@@ -167,9 +168,9 @@ const until = (
   method: string,
   params: unknown,
   so: (payload: Wire) => boolean
-): Effect.Effect<unknown, unknown, never> =>
+): Effect.Effect<void, Error, Gateway.Gateway> =>
   Effect.flatMap(
-    done(method, params) as Effect.Effect<Wire>,
+    done(method, params),
     (payload) => so(payload) ? Effect.void : Effect.zipRight(Effect.yieldNow(), until(method, params, so))
   )
 
