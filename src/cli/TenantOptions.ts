@@ -68,7 +68,7 @@ export const changesOf = (given: { readonly [K in keyof typeof changes]: Option.
     metadata
   }))
 
-export interface SeriesOptions {
+interface SeriesOptions {
   readonly org: string
   readonly project: Option.Option<string>
   readonly metric: string
