@@ -283,9 +283,7 @@ export const make = (base: Plane, plane: Parts): OrgExportMethods => {
       if (cursor === undefined) {
         const { sinceMs = null, untilMs = null } = time
         const exportedAtMs = yield* Clock.currentTimeMillis
-        text.line(
-          JSON.stringify({ type: "org-export", format: 1, orgId, exportedAtMs, sinceMs, untilMs, throughAuditId })
-        )
+        text.header({ type: "org-export", format: 1, orgId, exportedAtMs, sinceMs, untilMs, throughAuditId })
       }
       const lists = { ...listsOf(plane, orgId, time), ...events(orgId, time, throughAuditId) }
       let index = cursor === undefined ? 0 : sections.indexOf(cursor.section)
@@ -308,7 +306,7 @@ export const make = (base: Plane, plane: Parts): OrgExportMethods => {
           "InvalidInput",
           () => new InvalidInput({ field: "cursor", bound: cursorBound })
         )
-        for (const row of rows) text.record(section, "json" in row ? String(row.json) : JSON.stringify(row))
+        for (const row of rows) text.record(section, row)
         const last = rows.at(-1)
         if (rows.length < readRows || last === undefined) {
           index++

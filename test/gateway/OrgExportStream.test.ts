@@ -7,12 +7,14 @@ import type { Dispatcher } from "../../src/gateway/internal/Dispatcher.ts"
 import { limits } from "../../src/gateway/internal/Limits.ts"
 import { answerOrgExport } from "../../src/gateway/internal/orgExport.ts"
 
+// Nobody here looks at it.
 const principal = { role: "admin", scopes: ["*"] } as never
 
 /** A server that answers with an export whose parts the test makes, and how many were asked for. */
 const exporting = (part: (n: number) => Effect.Effect<object, ReturnType<typeof failure>>) =>
   Effect.gen(function*() {
     let asked = 0
+    // Of a dispatcher only its calls are needed.
     const dispatcher = {
       call: () => Effect.map(Effect.suspend(() => part(asked++)), (answer) => JSON.stringify(answer))
     } as unknown as Dispatcher

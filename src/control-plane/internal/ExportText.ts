@@ -22,14 +22,19 @@ export class ExportText<Type extends string> {
     return `${this.lines.join("\n")}\n`
   }
 
-  line(line: string): void {
+  header(value: object): void {
+    this.line(JSON.stringify(value))
+  }
+
+  private line(line: string): void {
     this.hash = hash("sha256", `${this.hash}\n${line}`)
     this.lines.push(line)
     this.chars += line.length + 1
   }
 
-  /** A record as JSON. */
-  record(type: Type, json: string): void {
+  /** A record, or one that the database has made JSON of. */
+  record(type: Type, row: object): void {
+    const json = "json" in row ? String(row.json) : JSON.stringify(row)
     this.line(`{"type":"${type}","record":${json}}`)
     this.counts[type]++
     this.records++
