@@ -213,7 +213,7 @@ const make = Effect.gen(function*() {
     yield* checkRank(operation, actor, role)
     const makesAdmin = !actor.reach && administersTenant(role.toLowerCase()) && actor.role.toLowerCase() !== "admin"
     const lacking = (makesAdmin ? ["*", ...scopes] : scopes).find((scope) => !covers(actor.scopes, scope, methods))
-    if (lacking !== undefined) yield* refuseGiving(operation, actor, lacking)
+    if (lacking !== undefined) return yield* refuseGiving(operation, actor, lacking)
   })
 
   /** The organization and the projects that a new grant is for, if there are such and the actor reaches them. */

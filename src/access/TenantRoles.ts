@@ -2,7 +2,7 @@ import { catalogScopes } from "../model/index.ts"
 
 /** What a grant of an organization is for; who holds one hands on no other than it and those behind it. */
 export const tenantRoleNames = ["org-owner", "admin", "member", "auditor", "viewer"] as const
-export type TenantRole = typeof tenantRoleNames[number]
+type TenantRole = typeof tenantRoleNames[number]
 
 const reading = catalogScopes.filter((scope) => scope.endsWith(":read"))
 const working = [...reading, "run:write", "approval:submit", "signal:submit", "cron:write", "ticket:write"] as const

@@ -36,13 +36,13 @@ const Service = Access.layer.pipe(
 type Request = Parameters<typeof issue>[0]
 
 /** Whoever bears such a token, made by the operator. */
-const bearer = (request: Request): Effect.Effect<Actor, unknown, Access.Access> =>
+const bearer = (request: Request) =>
   Effect.map(
     Effect.flatMap(
       issue({ userId: undefined, scopes: undefined, ...request }),
       ({ secret }) => authenticate(secret)
     ),
-    Principal.toActor
+    (principal): Actor => Principal.toActor(principal)
   )
 
 const asks = (actor: Actor, request: Omit<Parameters<Access.Access["Type"]["issue"]>[0], "actor">) =>

@@ -309,7 +309,10 @@ it.scoped("two hundred concurrent runs of two organizations stay each within its
     assert.strictEqual(others?.quantity, 67)
     // Whoever came when all was used was not launched at all; the others of acme wait.
     const refused = launched.filter(({ _tag }) => _tag === "Left").length
-    assert.strictEqual((yield* countOf(process, "finished")) + (yield* countOf(process, "waiting-quota")) + refused, 200)
+    assert.strictEqual(
+      (yield* countOf(process, "finished")) + (yield* countOf(process, "waiting-quota")) + refused,
+      200
+    )
     assert.strictEqual(yield* countOf(process, "finished"), 30 + 67 + 66)
   }))
 

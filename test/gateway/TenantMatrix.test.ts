@@ -318,6 +318,6 @@ layer(service, { excludeTestServices: true })("what is another organization's", 
           "waiting-approval"
         )
       }),
-    120_000
+    300_000
   )
 })

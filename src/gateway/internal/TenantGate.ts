@@ -15,7 +15,7 @@ interface Gated {
 type Missing = RunStore.RunNotFound | TenantNotFound
 
 /** Lets the grants of an organization to what is that organization's, and to nothing else. */
-export interface TenantGate {
+interface TenantGate {
   /** Whether the method is there for grants of organizations at all. */
   readonly opens: (method: Gated, name: string, principal: Principal.Principal) => Effect.Effect<void, GatewayFailure>
   /** How far the caller reaches; fails as for something that is not there when what it names is not within that. */

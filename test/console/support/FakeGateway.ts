@@ -106,7 +106,9 @@ const nothingOfThePeer = {
   cancelRequestId: null,
   cancelRequestSource: null,
   cancelRequestClientIdentity: null,
-  cancelRequestClientPid: null
+  cancelRequestClientPid: null,
+  orgId: null,
+  projectId: null
 }
 
 /** Speaks the v1 wire from memory, so that the console can be seen in states that take long to reach for real. */
