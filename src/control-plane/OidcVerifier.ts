@@ -57,6 +57,11 @@ const decodeSettings = Schema.decodeUnknownOption(Schema.Struct({
 
 const refused = (reason: IdentityRefused["reason"], detail: string) => new IdentityRefused({ reason, detail })
 
+/** Signed by a key that is not among those at hand. */
+class UnknownKey {
+  readonly _tag = "UnknownKey"
+}
+
 /** What jose says, in our words. */
 const refusalOf = (cause: unknown): IdentityRefused => {
   if (cause instanceof errors.JWTExpired) return refused("Expired", "The token has expired.")
@@ -106,7 +111,10 @@ const make = Effect.gen(function*() {
     ))
 
   const verifyWith = (token: string, keys: JWTVerifyGetKey, options: Parameters<typeof jwtVerify>[2]) =>
-    Effect.tryPromise({ try: () => jwtVerify(token, keys, options), catch: (cause) => cause })
+    Effect.tryPromise({
+      try: () => jwtVerify(token, keys, options),
+      catch: (cause) => cause instanceof errors.JWKSNoMatchingKey ? new UnknownKey() : refusalOf(cause)
+    })
 
   const verified = Effect.fnUntraced(function*(token: string, provider: IdentityProvider) {
     const settings = decodeSettings(provider.metadata)
@@ -125,16 +133,16 @@ const make = Effect.gen(function*() {
     }
     const keys = yield* keysOf(provider.issuer, provider.jwksUrl)
     const { payload } = yield* verifyWith(token, keys, options).pipe(
-      // A key that is not among them may be a new one.
-      Effect.catchIf(
-        (cause) => cause instanceof errors.JWKSNoMatchingKey,
-        () =>
-          Effect.flatMap(keysOf(provider.issuer, provider.jwksUrl, keys), (renewed) =>
-            renewed === keys
-              ? refused("BadSignature", "The token is signed by a key that its issuer does not publish.")
-              : verifyWith(token, renewed, options))
-      ),
-      Effect.mapError((cause) => cause instanceof IdentityRefused ? cause : refusalOf(cause))
+      // It may be a new one.
+      Effect.catchTag("UnknownKey", (unknown) =>
+        Effect.flatMap(
+          keysOf(provider.issuer, provider.jwksUrl, keys),
+          (renewed) => renewed === keys ? Effect.fail(unknown) : verifyWith(token, renewed, options)
+        )),
+      Effect.catchTag(
+        "UnknownKey",
+        () => refused("BadSignature", "The token is signed by a key that its issuer does not publish.")
+      )
     )
     const { aud, azp } = payload
     if (Array.isArray(aud) && aud.length > 1 && azp !== undefined && azp !== provider.clientId) {

@@ -12,7 +12,7 @@ const program = Effect.gen(function*() {
     yield* use("acme", 7)
   }
   yield* Console.log("ready")
-  yield* Effect.never
+  return yield* Effect.never
 }).pipe(
   Effect.provide(delivering(url!).pipe(Layer.provideMerge(persistenceAt(home!)), Layer.provideMerge(NodeContext.layer)))
 )
