@@ -1,10 +1,9 @@
 import { Effect, Option } from "effect"
 import { type Access, type Principal, TenantNotFound } from "../../access/index.ts"
 import { RunStore } from "../../journal/index.ts"
-import { type CatalogScope, type Reach, reaches } from "../../model/index.ts"
+import { type Actor, type CatalogScope, type Reach, reaches } from "../../model/index.ts"
 import type { PersistenceError } from "../../persistence/index.ts"
 import { failure, type GatewayFailure, type TenantUse } from "../contract.ts"
-import type { CallOrigin } from "./Dispatcher.ts"
 import { isObject } from "./Json.ts"
 
 /** A method, as far as the gate has to know it. */
@@ -22,7 +21,7 @@ interface TenantGate {
     method: Gated,
     name: string,
     principal: Principal.Principal,
-    origin?: CallOrigin
+    origin?: Pick<Actor, "requestId" | "traceId">
   ) => Effect.Effect<void, GatewayFailure>
   /** How far the caller reaches; fails as for something that is not there when what it names is not within that. */
   readonly admit: (
