@@ -70,7 +70,7 @@ export const subsystemOf = (file: string): string | undefined => {
 }
 
 /** Files directly under `src/`; they may import everything. */
-export const rootFiles: ReadonlyArray<string> = ["App.ts", "main.ts", "program.ts", "inside.ts"]
+export const rootFiles: ReadonlyArray<string> = ["App.ts", "Gateway.ts", "main.ts", "program.ts", "inside.ts"]
 
 /** Tags of libraries that a layer may require: what the platform supplies, wired once in `App.ts`. */
 export const libraryTags: ReadonlyArray<string> = [

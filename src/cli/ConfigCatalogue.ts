@@ -84,6 +84,7 @@ export const catalogue: ReadonlyArray<Setting> = [
     "Origins that browsers may call from, separated by commas; unset: any, as every call carries its token."
   ),
   setting("SMITHERS_HEARTBEAT", "15 seconds", "Between two ticks to each WebSocket connection."),
+  setting("SMITHERS_CONSOLE", "true", "Whether the console is served, at /console."),
   setting("SMITHERS_INSECURE_BIND", "false", "Listen on a host that is not loopback without TLS."),
   setting("SMITHERS_CANCEL_GRACE", "10 seconds", "How long the tasks of a cancelled run may take to stop."),
   setting("SMITHERS_MAX_RESUMES", "10", "Resumes in a row without progress before a run is quarantined."),

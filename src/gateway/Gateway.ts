@@ -16,7 +16,7 @@ import * as EventHandlers from "./EventHandlers.ts"
 import { GatewayConfig } from "./GatewayConfig.ts"
 import * as HealthHandlers from "./HealthHandlers.ts"
 import { makeAccessLog } from "./internal/AccessLog.ts"
-import { loadConsole } from "./internal/ConsoleFiles.ts"
+import { loadConsole, noConsole } from "./internal/ConsoleFiles.ts"
 import { makeDispatcher } from "./internal/Dispatcher.ts"
 import { makeHttpFace } from "./internal/HttpFace.ts"
 import { makeHub } from "./internal/Hub.ts"
@@ -64,7 +64,7 @@ const make = Effect.gen(function*() {
     dispatcher,
     engine,
     state,
-    console: yield* loadConsole(consoleDirectory),
+    console: config.console ? yield* loadConsole(consoleDirectory) : noConsole,
     allowedOrigins: config.allowedOrigins
   })
   const hub = yield* makeHub(journal, runs, state, Duration.toMillis(config.heartbeat))

@@ -13,6 +13,8 @@ export class GatewayConfig extends Context.Tag("smithers-orchestrator/gateway/Ga
   readonly allowedOrigins: ReadonlyArray<string>
   /** Between two ticks to each connection. */
   readonly heartbeat: Duration.Duration
+  /** Whether the console is served, at `/console`. */
+  readonly console: boolean
   /** Folder of the built console; none: `console/` beside the compiled code. */
   readonly consoleDirectory: Option.Option<string>
 }>() {}
@@ -25,6 +27,7 @@ export const defaults: Context.Tag.Service<GatewayConfig> = {
   insecureBind: false,
   allowedOrigins: [],
   heartbeat: Duration.seconds(15),
+  console: true,
   consoleDirectory: Option.none()
 }
 
@@ -36,7 +39,7 @@ const bothOrNeither = {
 
 /**
  * From `SMITHERS_HOST` (127.0.0.1), `SMITHERS_PORT` (7331), `SMITHERS_TLS_CERT`, `SMITHERS_TLS_KEY`,
- * `SMITHERS_INSECURE_BIND`, `SMITHERS_ALLOWED_ORIGINS` and `SMITHERS_HEARTBEAT`.
+ * `SMITHERS_INSECURE_BIND`, `SMITHERS_ALLOWED_ORIGINS`, `SMITHERS_HEARTBEAT` and `SMITHERS_CONSOLE` (true).
  */
 export const layerConfig = Layer.effect(
   GatewayConfig,
@@ -66,7 +69,8 @@ export const layerConfig = Layer.effect(
             validation: (every) => Duration.between(every, { minimum: "1 second", maximum: "10 minutes" })
           }),
           defaults.heartbeat
-        )
+        ),
+        console: Config.withDefault(Config.boolean("CONSOLE"), defaults.console)
       }),
       "SMITHERS"
     ),

@@ -504,10 +504,10 @@ const controlPlane: Seed = {
           "console/Console",
           "launches from the form, shows steps and events live, and finishes after an approval with a note"
         ]),
-        later(
-          "const gateway = new Gateway({ ui: true })",
-          "A gateway is a Layer here (`Gateway.layer`); the façade with a constructor comes with custom consoles."
-        ),
+        promise("const gateway = new Gateway({ ui: true })", [
+          "gateway/Seed",
+          "the code of the seed runs as written: a gateway with the console at /console"
+        ]),
         promise("It mounts at /console", [
           "gateway/ConsoleHosting",
           "is the same page at every path below its mount, with the boot object and a nonce of its own"

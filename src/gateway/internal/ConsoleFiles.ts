@@ -5,12 +5,16 @@ import { jsonText } from "./Json.ts"
 import type { ServerResponse } from "./NodeHttp.ts"
 
 export interface ConsoleFiles {
-  readonly mountPath: string
+  /** Null: there is none. */
+  readonly mountPath: string | null
   /** Answers what lies at or below the mount; false when that is not the path's place, or there is no such file. */
   readonly answer: (path: string, response: ServerResponse) => boolean
 }
 
 const mountPath = "/console"
+
+/** A service without one. */
+export const noConsole: ConsoleFiles = { mountPath: null, answer: () => false }
 
 const contentTypes: Readonly<Record<string, string>> = {
   html: "text/html; charset=utf-8",

@@ -120,7 +120,11 @@ export const makeHttpFace = ({ allowedOrigins, console, dispatcher, engine, stat
       case "/v1/auth/session":
         return answerSession(dispatcher, request, response)
       case "/":
-        return Effect.sync(() => answerText(response, 302, "text/plain", "", { Location: console.mountPath }))
+        return Effect.sync(() =>
+          console.mountPath === null
+            ? answerNotFound(response)
+            : answerText(response, 302, "text/plain", "", { Location: console.mountPath })
+        )
       default:
         return Effect.sync(() => {
           if (!console.answer(path, response)) answerNotFound(response)
