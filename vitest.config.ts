@@ -10,7 +10,7 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 120_000,
     pool: "forks",
-    // One more than its default: a test that waits for a process of its own leaves a core to others.
-    poolOptions: { forks: { maxForks: availableParallelism() } }
+    // More than there are cores: a test that waits, for a process of its own or a disk, leaves a core to others.
+    poolOptions: { forks: { maxForks: availableParallelism() + 1 } }
   }
 })

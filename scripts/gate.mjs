@@ -1,9 +1,10 @@
 // What a build says of itself: its commit, and whether the gate was seen green on it. `node scripts/gate.mjs` is the last
-// step of `verify` before the build, and remembers the commit that passed. No times: a build can be made again.
+// step of `verify`: it remembers the commit that passed, and tells what was built. No times: a build can be made again.
 import { spawnSync } from "node:child_process"
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
+import { builtHash, sourcesHash } from "./sources.mjs"
 
 /** @param {string} root @param {ReadonlyArray<string>} args */
 const git = (root, args) => {
@@ -35,4 +36,9 @@ export const writeBuildRecord = (root, folder) => {
   writeFileSync(join(folder, "build.json"), `${JSON.stringify(record)}\n`)
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) remember(process.cwd())
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const root = process.cwd()
+  remember(root)
+  // Of other sources than these, the build has not passed.
+  if (builtHash(root) === sourcesHash(root)) writeBuildRecord(root, join(root, "dist"))
+}

@@ -123,4 +123,4 @@ const installSystemPrograms = () => {
 checkNode()
 installPackages()
 if (process.argv.includes("--test")) installSystemPrograms()
-build()
+if (!process.argv.includes("--no-build")) build()

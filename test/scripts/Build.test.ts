@@ -96,8 +96,7 @@ describe("build", () => {
   it("makes one file of the program, which runs unless modules of authors have to share Effect with it", () => {
     const { build, run } = project({
       "src/main.ts": fs.readFileSync("src/main.ts", "utf8"),
-      "src/program.ts": "import { Option } from \"effect\"\nimport { word } from \"./word.ts\"\n" +
-        "console.log(Option.getOrThrow(Option.some(word)))\nconsole.log(import.meta.url)\n",
+      "src/program.ts": "import { word } from \"./word.ts\"\nconsole.log(word)\nconsole.log(import.meta.url)\n",
       "src/word.ts": "export const word = \"built\"\n"
     })
     assert.strictEqual(build().status, 0)
