@@ -389,7 +389,8 @@ export class FakeGateway {
           identity: { workspaceRoot: null, backend: "sqlite", version: "0", pid: 1, startedAtMs: 1 },
           workflowsLoaded: 2,
           workflowsTotal: 2,
-          uptimeMs: 1
+          uptimeMs: 1,
+          modulesFailed: []
         }
       case "listWorkflows":
         return workflows
