@@ -19,8 +19,7 @@ const maxParts = 16
 const nameBound =
   `must be a path of at most ${nameBytes} bytes, in 1–${maxParts} parts of 1–${partBytes} bytes separated by /, none beginning with a dot, without backslash and control characters`
 
-const isPart = (part: string): boolean =>
-  part !== "" && !part.startsWith(".") && Buffer.byteLength(part) <= partBytes
+const isPart = (part: string): boolean => part !== "" && !part.startsWith(".") && Buffer.byteLength(part) <= partBytes
 
 /** Whether an artifact may be called so; then it names one file below its run, in every store. */
 export const isName = (name: string): boolean =>

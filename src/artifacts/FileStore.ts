@@ -60,7 +60,11 @@ const make = Effect.fnUntraced(function*(home: string) {
       ({ code }) =>
         code === "ENOENT"
           ? missing(key)
-          : fail(key, code in obstacles ? "Refused" : "Unavailable", obstacles[code] ?? `${code} from the operating system`)
+          : fail(
+            key,
+            code in obstacles ? "Refused" : "Unavailable",
+            obstacles[code] ?? `${code} from the operating system`
+          )
     )
 
   /** The hashes that the content may have: one, more after a process died within a put, none when nobody recorded any. */

@@ -1,11 +1,11 @@
 import { Effect, Layer, Option } from "effect"
 import { createHash } from "node:crypto"
+import type { Outbound } from "../outbound/index.ts"
 import { type ArtifactKey, checkContent, checkKey, checkPage, isName, type Owner } from "./ArtifactKey.ts"
 import { ArtifactsConfig, type S3Settings } from "./ArtifactsConfig.ts"
 import { ArtifactStore, type Stored } from "./ArtifactStore.ts"
 import { errorCode, parseListing } from "./internal/Listing.ts"
 import { makeClient } from "./internal/S3Client.ts"
-import type { Outbound } from "../outbound/index.ts"
 
 const hashHeader = "x-amz-meta-sha256"
 

@@ -18,8 +18,10 @@ const named = (name: string) => Effect.map(own, (owner) => ({ ...owner, name }))
  * a dot. At most `SMITHERS_ARTIFACTS_MAX_BYTES`.
  */
 export const put = (name: string, content: string | Uint8Array) =>
-  Effect.flatMap(Effect.all([Service, named(name)]), ([store, key]) =>
-    store.put(key, typeof content === "string" ? new TextEncoder().encode(content) : content))
+  Effect.flatMap(
+    Effect.all([Service, named(name)]),
+    ([store, key]) => store.put(key, typeof content === "string" ? new TextEncoder().encode(content) : content)
+  )
 
 /** An artifact of this run, its content compared with the hash that was recorded when it was put. */
 export const get = (name: string) =>

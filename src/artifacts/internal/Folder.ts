@@ -1,7 +1,7 @@
 // @effect-diagnostics nodeBuiltinImport:off -- @effect/platform has neither O_NOFOLLOW nor paths relative to a handle
 import { Data, Effect } from "effect"
-import fs from "node:fs/promises"
 import { constants } from "node:fs"
+import fs from "node:fs/promises"
 
 /** A call to the operating system failed. */
 export class Errno extends Data.TaggedError("Errno")<{ readonly code: string }> {}
