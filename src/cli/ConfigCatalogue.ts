@@ -119,7 +119,7 @@ export const catalogue: ReadonlyArray<Setting> = [
   setting(
     "SMITHERS_OUTBOUND_ALLOW",
     null,
-    "Address ranges that are not public and that webhooks and identity providers may be in, separated by commas; unset: none."
+    "Address ranges that are not public and that webhooks, identity providers and the store of artifacts may be in, separated by commas; unset: none."
   ),
   setting("SMITHERS_AUDIT_WEBHOOK", null, "URL that the audit of organizations is delivered to; unset: nowhere."),
   setting("SMITHERS_AUDIT_WEBHOOK_SECRET", null, "Reference to the secret that it is signed with, like `env:NAME`."),

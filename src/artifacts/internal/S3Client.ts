@@ -36,7 +36,7 @@ export const makeClient = Effect.fnUntraced(function*(settings: S3Settings) {
 
   const urlOf = ({ key, query = {} }: Call): string => {
     const search = Object.entries(query).map(([name, value]) => `${encode(name)}=${encode(value)}`).join("&")
-    const path = `${folder}/${key.split("/").map(encode).join("/")}`
+    const path = key === "" && folder !== "" ? folder : `${folder}/${key.split("/").map(encode).join("/")}`
     return `${base.origin}${path}${search === "" ? "" : `?${search}`}`
   }
 
