@@ -32,7 +32,7 @@ const isOrgId = (orgId: string): boolean => /^[A-Za-z0-9:_-]{1,128}$/.test(orgId
 /** The name of a directory has at most 255 bytes. */
 const runIdChars = 255
 
-export const checkOwner = ({ runId, tenant }: Owner): Effect.Effect<void, ArtifactRefused> =>
+const checkOwner = ({ runId, tenant }: Owner): Effect.Effect<void, ArtifactRefused> =>
   !isRunId(runId) || runId.length > runIdChars
     ? new ArtifactRefused({ field: "runId", bound: `must be the id of a run, of at most ${runIdChars} characters` })
     : tenant !== null && !isOrgId(tenant.orgId)
