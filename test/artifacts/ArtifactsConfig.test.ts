@@ -27,11 +27,12 @@ describe("the settings of artifacts", () => {
     Effect.gen(function*() {
       assert.deepStrictEqual(yield* read({}), Either.right({ maxBytes: 67_108_864, s3: Option.none() }))
       assert.deepStrictEqual(yield* read({ S3_BUCKET: "bucket" }), yield* read({}))
+      const { attempts, backoff, timeout } = ArtifactsConfig.defaults
       assert.deepStrictEqual(
         yield* read({ ...s3, MAX_BYTES: "5", S3_PREFIX: "a/b/", S3_ADDRESSING: "virtual-host", S3_REGION: "eu-1" }),
         Either.right({
           maxBytes: 5,
-          s3: Option.some({
+          s3: Option.some<ArtifactsConfig.S3Settings>({
             endpoint: "https://s3.example:9000",
             bucket: "bucket",
             region: "eu-1",
@@ -40,12 +41,13 @@ describe("the settings of artifacts", () => {
             accessKeyId: { provider: "env", name: "KEY_ID" },
             secretAccessKey: { provider: "file", name: "/run/secrets/key" },
             sessionToken: Option.none(),
-            ...ArtifactsConfig.defaults
+            attempts,
+            backoff,
+            timeout
           })
-        }).pipe(Either.map((settings) => ({
-          ...settings,
-          s3: Option.map(settings.s3, ({ maxBytes: _, ...others }) => others)
-        })))
+        })
+      )
+    })))
       )
     }))
 

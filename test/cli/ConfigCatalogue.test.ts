@@ -30,7 +30,7 @@ describe("ConfigCatalogue", () => {
   it("is what the README's table lists", ({ skip }) => {
     if (!fs.existsSync("README.md")) return skip("there is no README yet")
     const readme = fs.readFileSync("README.md", "utf8")
-    const rows = [...readme.matchAll(/^\| `(SMITHERS_[A-Z_]+)` \|/gm)].map(([, key]) => key)
+    const rows = [...readme.matchAll(/^\| `(SMITHERS_[A-Z0-9_]+)` \|/gm)].map(([, key]) => key)
     assert.deepStrictEqual(rows, catalogue.map(({ key }) => key))
   })
 })
