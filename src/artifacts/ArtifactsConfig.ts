@@ -50,8 +50,8 @@ const isEndpoint = (text: string): boolean => {
     [username, password, search, hash].every((part) => part === "") && pathname === "/"
 }
 
-const matching = (name: string, pattern: RegExp, message: string) =>
-  Config.validate(Config.string(name), { message, validation: (text) => pattern.test(text) })
+const matching = (text: Config.Config<string>, pattern: RegExp, message: string) =>
+  Config.validate(text, { message, validation: (given) => pattern.test(given) })
 
 const s3Settings = Config.all({
   endpoint: Config.option(
@@ -61,15 +61,19 @@ const s3Settings = Config.all({
     })
   ),
   bucket: Config.option(
-    matching("ARTIFACTS_S3_BUCKET", /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, "Expected the name of a bucket")
+    matching(
+      Config.string("ARTIFACTS_S3_BUCKET"),
+      /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/,
+      "Expected the name of a bucket"
+    )
   ),
   region: Config.withDefault(
-    matching("ARTIFACTS_S3_REGION", /^[a-z0-9-]{1,64}$/, "Expected 1–64 characters of a-z 0-9 -"),
+    matching(Config.string("ARTIFACTS_S3_REGION"), /^[a-z0-9-]{1,64}$/, "Expected 1–64 characters of a-z 0-9 -"),
     "us-east-1"
   ),
   prefix: Config.withDefault(
     matching(
-      "ARTIFACTS_S3_PREFIX",
+      Config.string("ARTIFACTS_S3_PREFIX"),
       /^(?:[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}\/){0,8}$/,
       "Expected up to 8 parts of A-Z a-z 0-9 _ . -, each followed by a slash"
     ),

@@ -47,8 +47,6 @@ describe("the settings of artifacts", () => {
           })
         })
       )
-    })))
-      )
     }))
 
   it.effect("name the one that is wrong or missing, and show no value of a credential", () =>

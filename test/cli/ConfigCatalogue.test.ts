@@ -12,10 +12,10 @@ const sources = fs.readdirSync("src", { recursive: true, encoding: "utf8" })
 /** Keys that `Config` is asked for. All are nested under SMITHERS, but for the `PATH` of the operating system. */
 const readKeys = new Set(
   sources.flatMap((text) => [
-    ...text.matchAll(/Config\s*\.[a-zA-Z]+\("([A-Z_]+)"\)/g),
-    ...text.matchAll(/Schema\s*\.Config\("([A-Z_]+)"/g),
-    ...text.matchAll(/Config\s*\.literal\([^)]*\)\("([A-Z_]+)"\)/g),
-    ...text.matchAll(/Config\s*\.(?:array|hashSet|chunk)\([^"]*"([A-Z_]+)"\)/g)
+    ...text.matchAll(/Config\s*\.[a-zA-Z]+\("([A-Z0-9_]+)"\)/g),
+    ...text.matchAll(/Schema\s*\.Config\("([A-Z0-9_]+)"/g),
+    ...text.matchAll(/Config\s*\.literal\([^)]*\)\("([A-Z0-9_]+)"\)/g),
+    ...text.matchAll(/Config\s*\.(?:array|hashSet|chunk)\([^"]*"([A-Z0-9_]+)"\)/g)
   ]).flatMap(([, key]) => key === undefined || key === "PATH" ? [] : [`SMITHERS_${key}`])
 )
 
