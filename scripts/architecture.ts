@@ -21,6 +21,7 @@ const belowGateway = [
   "secrets",
   "cache",
   "outbound",
+  "artifacts",
   "sandbox",
   "engine",
   "workflow",
@@ -37,9 +38,10 @@ export const subsystems: Readonly<Record<string, Subsystem>> = {
   "secrets": { mayImport: ["model"] },
   "cache": { mayImport: ["model", "persistence"] },
   "outbound": { mayImport: ["model"] },
+  "artifacts": { mayImport: ["model", "secrets", "outbound"] },
   "sandbox": { mayImport: ["model", "persistence", "journal", "audit", "secrets", "outbound"] },
   "engine": { mayImport: ["model", "persistence", "journal", "audit", "cache", "secrets"] },
-  "workflow": { mayImport: ["model", "engine", "cache", "sandbox"] },
+  "workflow": { mayImport: ["model", "artifacts", "engine", "cache", "sandbox"] },
   "control-plane": { mayImport: ["model", "persistence", "audit", "access", "secrets", "outbound", "engine"] },
   "outbox": { mayImport: ["model", "persistence", "audit", "secrets", "outbound", "control-plane"] },
   "gateway": { mayImport: [...belowGateway, "gateway/contract"] },
@@ -55,7 +57,7 @@ export const subsystems: Readonly<Record<string, Subsystem>> = {
     packages: ["effect", "@effect/platform", "@effect/rpc", "@effect-atom/atom-react", "react", "react-dom"]
   },
   "cli": { mayImport: [...belowGateway, "gateway/contract"] },
-  "examples": { mayImport: ["workflow"], mayRequire: ["sandbox"], packages: ["effect", "@effect/*"] }
+  "examples": { mayImport: ["workflow"], mayRequire: ["artifacts", "sandbox"], packages: ["effect", "@effect/*"] }
 }
 
 export const frontDoorsOf = (name: string): ReadonlyArray<string> =>

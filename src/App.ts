@@ -1,6 +1,7 @@
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import { ConfigError, Effect, Layer, Option } from "effect"
 import { Access, AccessConfig } from "./access/index.ts"
+import { ArtifactsConfig, FileStore, S3Store } from "./artifacts/index.ts"
 import { Audit, AuditConfig, AuditTrail, Checkpoints, Deployment, Retention as AuditRetention } from "./audit/index.ts"
 import { Cache, CacheConfig } from "./cache/index.ts"
 import * as Build from "./cli/Build.ts"
@@ -67,7 +68,8 @@ const settings = [
   GatewayConfig.layerConfig,
   OutboundConfig.layerConfig,
   OutboxConfig.layerConfig,
-  WebhookConfig.layerConfig
+  WebhookConfig.layerConfig,
+  ArtifactsConfig.layerConfig
 ] as const
 
 /** Reads every setting of the service; fails with all that is wrong, not with the first. */
@@ -132,6 +134,15 @@ const SandboxLive = Sandbox.layer.pipe(
   Layer.provide(BlobsLive)
 )
 
+/** What runs leave: files in the home, unless an S3-compatible store is set. */
+const ArtifactsLive = Layer.unwrapEffect(
+  Effect.gen(function*() {
+    const { s3 } = yield* ArtifactsConfig.ArtifactsConfig
+    const { home } = yield* Persistence.Persistence
+    return Option.match(s3, { onNone: () => FileStore.layer(home), onSome: S3Store.layer })
+  })
+)
+
 const EngineLive = Layer.merge(Engine.layer, TaskCache.layer).pipe(
   Layer.provideMerge(Runner.layer),
   Layer.provideMerge(Layer.merge(ApprovalStore.layer, TimerStore.layer)),
@@ -175,7 +186,7 @@ const Info = Layer.scoped(
 export const App = Info.pipe(
   Layer.provideMerge(Doors),
   Layer.provideMerge(WorkflowModules.layer({ "index.js": () => import("./examples/index.ts") })),
-  Layer.provideMerge(SandboxLive),
+  Layer.provideMerge(Layer.merge(SandboxLive, ArtifactsLive)),
   Layer.provideMerge(EngineLive),
   Layer.provideMerge(Layer.mergeAll(JournalLive, Cache.layer)),
   Layer.provideMerge(AccessLive),

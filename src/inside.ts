@@ -1,6 +1,7 @@
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect, Exit, Layer } from "effect"
+import { ArtifactStore } from "./artifacts/index.ts"
 import { Audit } from "./audit/index.ts"
 import { Cache } from "./cache/index.ts"
 import * as InsideRun from "./cli/InsideRun.ts"
@@ -16,7 +17,13 @@ import { EnvironmentProvider, RedactedLogger, SecretGuard, SecretProviders, Secr
 
 const Providers = Layer.unwrapEffect(Effect.map(EnvironmentProvider.make, (own) => SecretProviders.layer([own])))
 
-const Inside = Layer.mergeAll(Engine.layer, Supervisor.layer, TaskCache.layer, Sandbox.layerNone).pipe(
+const Inside = Layer.mergeAll(
+  Engine.layer,
+  Supervisor.layer,
+  TaskCache.layer,
+  Sandbox.layerNone,
+  ArtifactStore.layerNone
+).pipe(
   Layer.provideMerge(Runner.layer),
   Layer.provideMerge(Layer.mergeAll(ApprovalStore.layer, TimerStore.layer, Cache.layer)),
   Layer.provideMerge(Layer.merge(Journal.layer, RunStore.layer)),

@@ -120,7 +120,7 @@ export const catalogue: ReadonlyArray<Setting> = [
   setting(
     "SMITHERS_OUTBOUND_ALLOW",
     null,
-    "Address ranges that are not public and that webhooks and identity providers may be in, separated by commas; unset: none."
+    "Address ranges that are not public and that webhooks, identity providers and the store of artifacts may be in, separated by commas; unset: none."
   ),
   setting("SMITHERS_AUDIT_WEBHOOK", null, "URL that the audit of organizations is delivered to; unset: nowhere."),
   setting("SMITHERS_AUDIT_WEBHOOK_SECRET", null, "Reference to the secret that it is signed with, like `env:NAME`."),
@@ -128,6 +128,27 @@ export const catalogue: ReadonlyArray<Setting> = [
   setting("SMITHERS_BILLING_WEBHOOK_SECRET", null, "Reference to the secret that it is signed with, like `env:NAME`."),
   setting("SMITHERS_OUTBOX_ATTEMPTS", "100", "Attempts at a delivery, 1 to 1000, before it is a dead letter."),
   setting("SMITHERS_OUTBOX_MAX_AGE", "1 day", "How long a delivery is tried, 1 minute to 30 days."),
+  setting("SMITHERS_ARTIFACTS_MAX_BYTES", "67108864", "Bytes of one artifact of a run, 1 to 268435456."),
+  setting(
+    "SMITHERS_ARTIFACTS_S3_ENDPOINT",
+    null,
+    "URL of an S3-compatible store that artifacts go to; unset: to `<home>/artifacts`."
+  ),
+  setting("SMITHERS_ARTIFACTS_S3_BUCKET", null, "Its bucket, which is there already."),
+  setting("SMITHERS_ARTIFACTS_S3_REGION", "us-east-1", "Its region, as signatures name it."),
+  setting("SMITHERS_ARTIFACTS_S3_PREFIX", null, "What all keys begin with, ending in a slash; unset: nothing."),
+  setting(
+    "SMITHERS_ARTIFACTS_S3_ADDRESSING",
+    "path",
+    "`path`: `endpoint/bucket/key`. `virtual-host`: `bucket.endpoint/key`."
+  ),
+  setting("SMITHERS_ARTIFACTS_S3_ACCESS_KEY_ID", null, "Reference to the access key id, like `env:NAME`."),
+  setting("SMITHERS_ARTIFACTS_S3_SECRET_ACCESS_KEY", null, "Reference to the secret access key, like `env:NAME`."),
+  setting(
+    "SMITHERS_ARTIFACTS_S3_SESSION_TOKEN",
+    null,
+    "Reference to the session token of temporary credentials; unset: they are not."
+  ),
   setting("SMITHERS_ENV", "development", "`production` refuses the runtime `process`, which isolates nothing."),
   setting(
     "SMITHERS_URL",

@@ -6,10 +6,10 @@ import { OutboundFailed } from "./OutboundError.ts"
 import { isPublic, isWithin } from "./PublicAddress.ts"
 
 export interface Request {
-  readonly method: "GET" | "POST"
+  readonly method: "GET" | "HEAD" | "POST" | "PUT" | "DELETE"
   readonly url: string
   readonly headers?: Readonly<Record<string, string>>
-  readonly body?: string
+  readonly body?: string | Uint8Array
   /** For name, connection and the whole answer; 10 seconds unless given. */
   readonly timeout?: Duration.DurationInput
   /** Bytes of the answer's body; 65,536 unless given. */
@@ -19,6 +19,10 @@ export interface Request {
 /** Whatever its status; a redirect is an answer like any other, and not followed. */
 export interface Response {
   readonly status: number
+  /** Names in lower case; several of one name separated by commas. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Uint8Array
+  /** The body as UTF-8. */
   readonly text: string
 }
 

@@ -7,6 +7,7 @@ import { Engine } from "../engine/index.ts"
 export const { Description, Title } = Engine
 export { Redaction, SecretRef } from "../engine/index.ts"
 export * as Approval from "./Approval.ts"
+export * as Artifacts from "./Artifacts.ts"
 export * as Sandbox from "./Sandbox.ts"
 export * as Secrets from "./Secrets.ts"
 export * as Task from "./Task.ts"

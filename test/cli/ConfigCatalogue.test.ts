@@ -12,10 +12,10 @@ const sources = fs.readdirSync("src", { recursive: true, encoding: "utf8" })
 /** Keys that `Config` is asked for. All are nested under SMITHERS, but for the `PATH` of the operating system. */
 const readKeys = new Set(
   sources.flatMap((text) => [
-    ...text.matchAll(/Config\s*\.[a-zA-Z]+\("([A-Z_]+)"\)/g),
-    ...text.matchAll(/Schema\s*\.Config\("([A-Z_]+)"/g),
-    ...text.matchAll(/Config\s*\.literal\([^)]*\)\("([A-Z_]+)"\)/g),
-    ...text.matchAll(/Config\s*\.(?:array|hashSet|chunk)\([^"]*"([A-Z_]+)"\)/g)
+    ...text.matchAll(/Config\s*\.[a-zA-Z]+\("([A-Z0-9_]+)"\)/g),
+    ...text.matchAll(/Schema\s*\.Config\("([A-Z0-9_]+)"/g),
+    ...text.matchAll(/Config\s*\.literal\([^)]*\)\("([A-Z0-9_]+)"\)/g),
+    ...text.matchAll(/Config\s*\.(?:array|hashSet|chunk)\([^"]*"([A-Z0-9_]+)"\)/g)
   ]).flatMap(([, key]) => key === undefined || key === "PATH" ? [] : [`SMITHERS_${key}`])
 )
 
@@ -30,7 +30,7 @@ describe("ConfigCatalogue", () => {
   it("is what the README's table lists", ({ skip }) => {
     if (!fs.existsSync("README.md")) return skip("there is no README yet")
     const readme = fs.readFileSync("README.md", "utf8")
-    const rows = [...readme.matchAll(/^\| `(SMITHERS_[A-Z_]+)` \|/gm)].map(([, key]) => key)
+    const rows = [...readme.matchAll(/^\| `(SMITHERS_[A-Z0-9_]+)` \|/gm)].map(([, key]) => key)
     assert.deepStrictEqual(rows, catalogue.map(({ key }) => key))
   })
 })

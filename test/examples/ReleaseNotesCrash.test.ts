@@ -87,7 +87,7 @@ describe("release-notes, killed", () => {
   it.scopedLive("between writing the notes and the acknowledgement, writes the same notes again", () =>
     Effect.gen(function*() {
       const { desk, killAt } = yield* scene
-      yield* killAt("renamed", "stuck")
+      yield* killAt("written", "stuck")
       const { artifacts, engine, published, takeUpRuns } = yield* desk
       const before = yield* published("r")
       assert.isTrue(Option.isSome(before))

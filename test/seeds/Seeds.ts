@@ -471,7 +471,10 @@ const controlPlane: Seed = {
           "billing provider checkout and invoices",
           "The hosted service, from the billing records and usage events."
         ),
-        others("cloud object storage for large artifacts", "The hosted service; ours is the port that it fills."),
+        promise("cloud object storage for large artifacts", [
+          "artifacts/S3Store",
+          "lie below the prefix, by organization and run, with their hash; keys never reach the store"
+        ]),
         promise("managed secret provider reads at worker runtime", [
           "secrets/Secrets",
           "each resolution is observed by name and outcome before the value is there"

@@ -1,7 +1,6 @@
 import { Path } from "@effect/platform"
-import { Effect, Schema } from "effect"
-import { Approval, Description, Sandbox, Task, Title, Workflow } from "../../workflow/index.ts"
-import * as Artifact from "./Artifact.ts"
+import { Effect, Encoding, Schema } from "effect"
+import { Approval, Artifacts, Description, Sandbox, Task, Title, Workflow } from "../../workflow/index.ts"
 import { Changes, fromCommits } from "./ChangeGroups.ts"
 import * as Changelog from "./Changelog.ts"
 import { cut } from "./CommitText.ts"
@@ -110,6 +109,16 @@ const Updated = Schema.Struct({ updated: Schema.Boolean })
 /** What git leaves out of a copy by rule; names a place that is not worth copying. */
 const Ignored = Schema.Array(Schema.String)
 
+/** The artifact of the run that the notes are. */
+const fileName = "RELEASE_NOTES.md"
+
+/** SHA-256 (hex) of the text in UTF-8. */
+const sha256Of = (text: string) =>
+  Effect.map(
+    Effect.promise(() => crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))),
+    (digest) => Encoding.encodeHex(new Uint8Array(digest))
+  )
+
 const resolve = Effect.fnUntraced(function*({ changelog, from, repo, to }: typeof Input.Type) {
   const path = yield* Path.Path
   const repository = yield* Repository.open(repo)
@@ -139,10 +148,10 @@ const collect = Effect.fnUntraced(function*({ from, path, to }: typeof Resolved.
  *                                   └─ draft:… ─┘                                     │
  *                                                        changelog:apply ── review ── changelog (sandbox)
  *
- * Effects on the world are the file of `write` and, if it was asked for, CHANGELOG.md of the repository, which a command in
+ * Effects on the world are the artifact of `write` and, if it was asked for, CHANGELOG.md of the repository, which a command in
  * a sandbox produces on a copy and which is applied after a review. Doing either twice is doing it once.
  */
-export const layer = ReleaseNotes.toLayer(Effect.fnUntraced(function*(input, runId) {
+export const layer = ReleaseNotes.toLayer(Effect.fnUntraced(function*(input) {
   const range = yield* Task.run({
     id: "resolve",
     label: "Find the repository and the range",
@@ -180,10 +189,9 @@ export const layer = ReleaseNotes.toLayer(Effect.fnUntraced(function*(input, run
     output: Notes,
     execute: Effect.suspend(() => {
       const markdown = NotesWriter.compose(range, changes, drafts)
-      return Effect.map(Artifact.sha256(markdown), (sha256) => ({ markdown, sha256 }))
+      return Effect.map(sha256Of(markdown), (sha256) => ({ markdown, sha256 }))
     })
   })
-  const target = Artifact.placeOf(runId)
   const counts = {
     changes: changes.changes,
     breaking: changes.breaking,
@@ -198,7 +206,7 @@ export const layer = ReleaseNotes.toLayer(Effect.fnUntraced(function*(input, run
     payload: {
       markdown,
       sha256,
-      target: `<SMITHERS_HOME>/${target}`,
+      target: yield* Effect.orDie(Artifacts.place(fileName)),
       repository: range.path,
       range: { from: range.from, to: range.to },
       counts
@@ -210,7 +218,7 @@ export const layer = ReleaseNotes.toLayer(Effect.fnUntraced(function*(input, run
     id: "write",
     label: "Write RELEASE_NOTES.md",
     output: Written,
-    execute: Effect.map(Artifact.write(target, markdown), (path) => ({ path }))
+    execute: Effect.map(Artifacts.put(fileName, markdown), ({ location }) => ({ path: location }))
   })
   const published = { path, sha256, bytes: Buffer.byteLength(markdown), counts }
   if (!input.changelog) return published

@@ -16,12 +16,24 @@ export const resolve = (host: string): Effect.Effect<ReadonlyArray<string>> =>
 interface Sent {
   readonly method: string
   readonly headers?: Readonly<Record<string, string>>
-  readonly body?: string
+  readonly body?: string | Uint8Array
 }
+
+/** The text is made when somebody reads it: most large answers are not text. */
+const answerOf = ({ headers, statusCode = 0 }: IncomingMessage, body: Buffer) => ({
+  status: statusCode,
+  headers: Object.fromEntries(
+    Object.entries(headers).map(([name, value = ""]) => [name, Array.isArray(value) ? value.join(", ") : value])
+  ),
+  body,
+  get text() {
+    return body.toString("utf8")
+  }
+})
 
 /** One request on one connection to `address`, whatever the name of the host resolves to by now. */
 export const exchange = (url: URL, address: string, { body, headers, method }: Sent, maxBytes: number) =>
-  Effect.async<{ readonly status: number; readonly text: string }, OutboundFailed>((resume) => {
+  Effect.async<ReturnType<typeof answerOf>, OutboundFailed>((resume) => {
     const fail = (reason: OutboundFailed["reason"], detail: string) =>
       resume(new OutboundFailed({ reason, detail: `${url.hostname} ${detail}` }))
     const broke = (cause: NodeJS.ErrnoException) => fail("Unreachable", `cannot be reached: ${cause.code ?? "broken"}.`)
@@ -40,10 +52,7 @@ export const exchange = (url: URL, address: string, { body, headers, method }: S
       })
       incoming.on("error", broke)
       incoming.on("aborted", () => fail("Unreachable", "closed the connection within its answer."))
-      incoming.on(
-        "end",
-        () => resume(Effect.succeed({ status: incoming.statusCode ?? 0, text: Buffer.concat(chunks).toString("utf8") }))
-      )
+      incoming.on("end", () => resume(Effect.succeed(answerOf(incoming, Buffer.concat(chunks)))))
     }
 
     const name = url.hostname.replace(/^\[|\]$/g, "")

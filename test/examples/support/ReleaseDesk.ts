@@ -1,6 +1,7 @@
 import { FileSystem, Path } from "@effect/platform"
 import { NodeContext } from "@effect/platform-node"
 import { Context, Effect, Layer, Stream } from "effect"
+import { type ArtifactStore, FileStore } from "../../../src/artifacts/index.ts"
 import { Audit } from "../../../src/audit/index.ts"
 import { Cache } from "../../../src/cache/index.ts"
 import { ApprovalStore, Engine, EngineConfig, Runner, TimerStore } from "../../../src/engine/index.ts"
@@ -38,11 +39,15 @@ const endings: ReadonlySet<string> = new Set(["RunFailed", "RunFinished"])
 
 export interface Setting {
   readonly searchPath?: string
-  readonly platform?: Layer.Layer<NodeContext.NodeContext>
+  /** Files in the home unless given. */
+  readonly artifacts?: Layer.Layer<ArtifactStore.ArtifactStore>
 }
 
 /** The real engine on a home, with `release-notes` loaded. */
-const engineAt = ({ home, root }: Place, { platform = NodeContext.layer, searchPath = usualPath }: Setting) =>
+const engineAt = (
+  { home, root }: Place,
+  { artifacts = FileStore.layer(home), searchPath = usualPath }: Setting
+) =>
   ReleaseNotes.layer.pipe(
     Layer.provide(Layer.scoped(
       Sandbox.Sandbox,
@@ -51,7 +56,8 @@ const engineAt = ({ home, root }: Place, { platform = NodeContext.layer, searchP
         (persistence) => Effect.map(sandboxesOf(persistence), ({ sandbox }) => sandbox)
       )
     )),
-    Layer.provide(Layer.succeed(ReleaseNotesConfig.ReleaseNotesConfig, { home, roots: [root], searchPath })),
+    Layer.provide(Layer.succeed(ReleaseNotesConfig.ReleaseNotesConfig, { roots: [root], searchPath })),
+    Layer.provide(artifacts),
     Layer.provideMerge(Engine.layer),
     Layer.provideMerge(Runner.layer),
     Layer.provideMerge(Layer.merge(ApprovalStore.layer, TimerStore.layer)),
@@ -65,7 +71,7 @@ const engineAt = ({ home, root }: Place, { platform = NodeContext.layer, searchP
         allowNetworkFileSystem: false
       })
     ),
-    Layer.provideMerge(platform)
+    Layer.provideMerge(NodeContext.layer)
   )
 
 /** What somebody does who has notes written: launch, read, decide, wait. */

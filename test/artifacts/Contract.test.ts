@@ -1,0 +1,194 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, FastCheck as fc } from "effect"
+import { limit, stores } from "./support/Stores.ts"
+
+const bytes = (text: string) => new TextEncoder().encode(text)
+const text = (content: Uint8Array) => new TextDecoder().decode(content)
+
+const mine = { tenant: null, runId: "run-1" }
+const acme = { tenant: { orgId: "acme", projectId: null }, runId: "run-1" }
+
+const attacks = [
+  "",
+  ".",
+  "..",
+  "../run-2/notes.md",
+  "a/../../b",
+  "/etc/passwd",
+  "a//b",
+  "a/",
+  "a\\b",
+  "a\u0000b",
+  "a\nb",
+  "\ud800",
+  ".hidden",
+  "a/.hidden",
+  "x".repeat(201),
+  "ä".repeat(101),
+  `${"x".repeat(200)}/${"y".repeat(200)}`,
+  "a/".repeat(16) + "a"
+]
+
+const namePart = fc.oneof(
+  { weight: 4, arbitrary: fc.stringMatching(/^[A-Za-z0-9 _.+%&=?#~'()*!@$,;:-]{1,20}$/) },
+  { weight: 2, arbitrary: fc.fullUnicodeString({ maxLength: 12 }) },
+  { weight: 1, arbitrary: fc.constantFrom("..", ".", "", "\\", "\u0000") }
+)
+const names = fc.array(namePart, { minLength: 1, maxLength: 4 }).map((parts) => parts.join("/"))
+
+for (const [kind, open] of Object.entries(stores)) {
+  describe(`artifacts in ${kind}`, () => {
+    it.scopedLive("what was put is got back, byte for byte, with its hash", () =>
+      Effect.gen(function*() {
+        const { store } = yield* open
+        const content = Uint8Array.from({ length: 100_000 }, (_, index) => index % 251)
+        const key = { ...mine, name: "build/app.bin" }
+        const stored = yield* store.put(key, content)
+        assert.match(stored.sha256, /^[0-9a-f]{64}$/)
+        const got = yield* store.get(key)
+        assert.deepStrictEqual(Buffer.from(got.content), Buffer.from(content))
+        assert.deepStrictEqual(yield* store.stat(key), stored)
+        assert.deepStrictEqual([got.bytes, got.sha256, got.location], [100_000, stored.sha256, stored.location])
+        const empty = { ...mine, name: "empty" }
+        yield* store.put(empty, bytes(""))
+        assert.strictEqual((yield* store.get(empty)).content.length, 0)
+        assert.strictEqual((yield* store.stat(empty)).bytes, 0)
+      }))
+
+    it.scopedLive("putting again replaces, and putting the same again changes nothing", () =>
+      Effect.gen(function*() {
+        const { count, store } = yield* open
+        const key = { ...mine, name: "notes.md" }
+        yield* store.put(key, bytes("first, and longer"))
+        const second = yield* store.put(key, bytes("second"))
+        assert.deepStrictEqual(yield* store.put(key, bytes("second")), second)
+        assert.strictEqual(text((yield* store.get(key)).content), "second")
+        assert.strictEqual(yield* count, 1)
+      }))
+
+    it.scopedLive("what is not there is not found; removing it succeeds", () =>
+      Effect.gen(function*() {
+        const { count, store } = yield* open
+        const key = { ...mine, name: "a/b" }
+        for (const asked of [Effect.asVoid(store.get(key)), Effect.asVoid(store.stat(key))]) {
+          assert.propertyVal(yield* Effect.flip(asked), "reason", "NotFound")
+        }
+        yield* store.remove(key)
+        yield* store.put(key, bytes("x"))
+        yield* store.remove(key)
+        assert.propertyVal(yield* Effect.flip(store.get(key)), "reason", "NotFound")
+        assert.strictEqual(yield* count, 0)
+        // What was only a folder for it is free again.
+        yield* store.put({ ...mine, name: "a" }, bytes("x"))
+      }))
+
+    it.scopedLive("a content that was altered in the store is not handed over", () =>
+      Effect.gen(function*() {
+        const { alter, store } = yield* open
+        const key = { ...mine, name: "notes.md" }
+        yield* alter(yield* store.put(key, bytes("right")))
+        assert.propertyVal(yield* Effect.flip(store.get(key)), "reason", "Altered")
+        yield* store.put(key, bytes("right"))
+        assert.strictEqual(text((yield* store.get(key)).content), "right")
+      }))
+
+    it.scopedLive("runs and organizations do not see each other's", () =>
+      Effect.gen(function*() {
+        const { store } = yield* open
+        const owners = [mine, acme, { tenant: null, runId: "acme" }, {
+          tenant: { orgId: "run-1", projectId: null },
+          runId: "run-1"
+        }]
+        for (const [index, owner] of owners.entries()) yield* store.put({ ...owner, name: "n" }, bytes(`${index}`))
+        for (const [index, owner] of owners.entries()) {
+          assert.strictEqual(text((yield* store.get({ ...owner, name: "n" })).content), `${index}`)
+          assert.deepStrictEqual(yield* store.list(owner), [{ name: "n", bytes: 1 }])
+        }
+        assert.deepStrictEqual(yield* store.list({ tenant: null, runId: "run" }), [])
+      }))
+
+    it.scopedLive("a listing goes on after a name, in the order of the names' bytes", () =>
+      Effect.gen(function*() {
+        const { store } = yield* open
+        const sorted = [
+          "a b+c",
+          "a-",
+          "a.txt",
+          "a/b",
+          "a/c/d",
+          "a/c/e",
+          "a/c.x",
+          "a0",
+          "z",
+          "ä",
+          "\u{ff5e}",
+          "\u{1f600}"
+        ]
+          .sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+        for (const name of [...sorted].reverse()) yield* store.put({ ...mine, name }, bytes(name))
+        assert.deepStrictEqual((yield* store.list(mine)).map(({ name }) => name), sorted)
+        const walked: Array<string> = []
+        for (;;) {
+          const page = yield* store.list(mine, { after: walked.at(-1), limit: 5 })
+          walked.push(...page.map(({ name }) => name))
+          if (page.length < 5) break
+        }
+        assert.deepStrictEqual(walked, sorted)
+        assert.deepStrictEqual((yield* store.list(mine, { after: "a/c" })).map(({ name }) => name), sorted.slice(4))
+      }))
+
+    it.scopedLive("an impossible name, owner, content or page is refused by field, and nothing is written", () =>
+      Effect.gen(function*() {
+        const { count, store } = yield* open
+        for (const name of attacks) {
+          const key = { ...mine, name }
+          for (
+            const asked of [
+              Effect.asVoid(store.put(key, bytes("x"))),
+              Effect.asVoid(store.get(key)),
+              Effect.asVoid(store.stat(key)),
+              store.remove(key),
+              Effect.asVoid(store.place(key))
+            ]
+          ) {
+            assert.deepInclude(yield* Effect.flip(asked), { _tag: "ArtifactRefused", field: "name" }, name)
+          }
+        }
+        const refused = (owner: typeof mine | typeof acme, content = bytes("x")) =>
+          Effect.flip(store.put({ ...owner, name: "n" }, content))
+        for (const runId of ["", "..", "a/b", "@acme", "a\u0000", "r".repeat(300)]) {
+          assert.propertyVal(yield* refused({ ...mine, runId }), "field", "runId")
+        }
+        for (const orgId of ["", "..", "a/b", ".", "a@b"]) {
+          assert.propertyVal(yield* refused({ ...acme, tenant: { orgId, projectId: null } }), "field", "orgId")
+        }
+        const large = yield* refused(mine, new Uint8Array(limit + 1))
+        assert.include(large.message, `${limit + 1} bytes, at most ${limit}`)
+        assert.propertyVal(yield* Effect.flip(store.list(mine, { after: "../x" })), "field", "after")
+        for (const limit of [0, 1_001, 1.5, Number.NaN]) {
+          assert.propertyVal(yield* Effect.flip(store.list(mine, { limit })), "field", "limit")
+        }
+        assert.strictEqual(yield* count, 0)
+        yield* store.put({ ...mine, name: "n" }, new Uint8Array(limit))
+      }))
+
+    it.scopedLive("any name is either refused or a place of its own", () =>
+      Effect.gen(function*() {
+        const { store } = yield* open
+        const samples = fc.sample(names, { numRuns: 60, seed: 7 })
+        let kept = 0
+        for (const [index, name] of samples.entries()) {
+          const owner = { tenant: null, runId: `run-${index}` }
+          const outcome = yield* Effect.either(store.put({ ...owner, name }, bytes(name)))
+          if (outcome._tag === "Left") {
+            assert.deepInclude(outcome.left, { _tag: "ArtifactRefused", field: "name" }, JSON.stringify(name))
+            continue
+          }
+          kept++
+          assert.strictEqual(text((yield* store.get({ ...owner, name })).content), name)
+          assert.deepStrictEqual(yield* store.list(owner), [{ name, bytes: Buffer.byteLength(name) }])
+        }
+        assert.isAbove(kept, 10)
+      }))
+  })
+}

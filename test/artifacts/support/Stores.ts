@@ -1,0 +1,88 @@
+import { Duration, Effect, Layer, Option, Redacted } from "effect"
+import fs from "node:fs"
+import os from "node:os"
+import path from "node:path"
+import { ArtifactsConfig, ArtifactStore, FileStore, S3Store } from "../../../src/artifacts/index.ts"
+import { Outbound, OutboundConfig } from "../../../src/outbound/index.ts"
+import { MemoryProvider, SecretGuard, SecretProviders, Secrets } from "../../../src/secrets/index.ts"
+import { credentials, makeServer, region } from "./S3Server.ts"
+
+export const limit = 1_000_000
+
+const limited = Layer.succeed(ArtifactsConfig.ArtifactsConfig, { maxBytes: limit, s3: Option.none() })
+
+export const Loopback = Layer.provide(
+  Outbound.layer,
+  Layer.succeed(OutboundConfig.OutboundConfig, { allowed: ["127.0.0.0/8"] })
+)
+
+const known = { ...credentials, wrong: "another secret" }
+
+const Credentials = Secrets.layer.pipe(
+  Layer.provide(SecretProviders.layer([
+    MemoryProvider.make(Object.fromEntries(
+      Object.entries(known).map(([name, value]) => [name, Redacted.make(value)])
+    ))
+  ])),
+  Layer.provide(SecretGuard.layer)
+)
+
+const named = (name: keyof typeof known | "nowhere") => ({ provider: "memory", name })
+
+export const settingsOf = (endpoint: string): ArtifactsConfig.S3Settings => ({
+  endpoint,
+  bucket: "bucket",
+  region,
+  prefix: "smithers/",
+  addressing: "path",
+  accessKeyId: named("accessKeyId"),
+  secretAccessKey: named("secretAccessKey"),
+  sessionToken: Option.none(),
+  timeout: Duration.seconds(30),
+  attempts: 3,
+  backoff: Duration.millis(1)
+})
+export const secretNamed = named
+
+/** A store on an S3-compatible server that is elsewhere. */
+export const s3At = (settings: ArtifactsConfig.S3Settings, outbound = Loopback) =>
+  Layer.fresh(S3Store.layer(settings)).pipe(Layer.provide([Credentials, outbound, limited]))
+
+/** The same as a value. */
+export const openS3 = (settings: ArtifactsConfig.S3Settings) =>
+  Effect.provide(ArtifactStore.ArtifactStore, s3At(settings))
+
+export const makeHome = Effect.acquireRelease(
+  Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "artifacts-"))),
+  (home) => Effect.sync(() => fs.rmSync(home, { recursive: true }))
+)
+
+export const filesAt = (home: string) => Layer.fresh(FileStore.layer(home)).pipe(Layer.provide(limited))
+export const openFiles = (home: string) => Effect.provide(ArtifactStore.ArtifactStore, filesAt(home))
+
+/** Every store there is, and how to damage what it has. */
+export const stores = {
+  "files in the home": Effect.gen(function*() {
+    const home = yield* makeHome
+    const store = yield* openFiles(home)
+    return {
+      store,
+      alter: ({ location }: ArtifactStore.Stored) => Effect.sync(() => fs.writeFileSync(location, "other")),
+      count: Effect.sync(() =>
+        fs.readdirSync(home, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).length / 2
+      )
+    }
+  }),
+  "an S3-compatible store": Effect.gen(function*() {
+    const server = yield* makeServer
+    const store = yield* openS3(settingsOf(server.endpoint))
+    return {
+      store,
+      alter: ({ location }: ArtifactStore.Stored) =>
+        Effect.sync(() => {
+          server.objects.get(location.slice("s3://bucket/".length))!.body = Buffer.from("other")
+        }),
+      count: Effect.sync(() => server.objects.size)
+    }
+  })
+} as const
