@@ -1,7 +1,7 @@
 // What dist/ was built from, so that set-up knows when to build again.
 import { createHash } from "node:crypto"
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
-import { join } from "node:path"
+import { join, relative } from "node:path"
 
 const inputs = [
   "package.json",
@@ -21,7 +21,7 @@ const stampFile = (root) => join(root, "dist/.built-from")
 export const sourcesHash = (root) => {
   const sources = readdirSync(join(root, "src"), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name).slice(root.length))
+    .map((entry) => relative(root, join(entry.parentPath, entry.name)))
   const hash = createHash("sha256")
   for (const file of [...inputs, ...sources.sort()]) {
     hash.update(`${file}\0`).update(readFileSync(join(root, file))).update("\0")

@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process"
 import fs from "node:fs"
 import path from "node:path"
 import { assert, describe, it } from "vitest"
+import { sourcesHash, writeBuiltHash } from "../../scripts/sources.mjs"
 import { fixture } from "./fixture.ts"
 
 const copies = ["build.mjs", "bundle.mjs", "directImports.mjs", "gate.mjs", "sources.mjs", "tsconfig.build.json"].map(
@@ -16,6 +17,7 @@ const project = (files: Readonly<Record<string, string>>) => {
     ...files
   })
   return {
+    directory,
     build: () => spawnSync(process.execPath, ["scripts/build.mjs"], { cwd: directory, encoding: "utf8" }),
     run: (file: string, args: ReadonlyArray<string> = [], env: Readonly<Record<string, string>> = {}) =>
       spawnSync(path.join(directory, file), args, { encoding: "utf8", env: { PATH: process.env["PATH"], ...env } })
@@ -78,7 +80,12 @@ describe("build", () => {
   })
 
   it("records commit and gate beside what it built, and whether that gate was seen green", () => {
-    const { git, passed, record, write } = project({ ".gitignore": "node_modules\nbuild.json\n" })
+    const { directory, git, passed, record, write } = project({
+      ".gitignore": "node_modules\nbuild.json\ndist\n",
+      "src/main.ts": "console.log(1)\n",
+      "dist/main.js": "console.log(1)\n"
+    })
+    const told = () => fs.existsSync(path.join(directory, "dist/build.json"))
     assert.deepStrictEqual(record(), { commit: null, dirty: false, verified: false })
     git("init", "-q")
     git("add", ".")
@@ -87,6 +94,10 @@ describe("build", () => {
     assert.deepStrictEqual(record(), { commit, dirty: false, verified: false })
     passed()
     assert.deepStrictEqual(record(), { commit, dirty: false, verified: true })
+    assert.isFalse(told(), "what was built of other sources has not passed")
+    writeBuiltHash(directory, sourcesHash(directory))
+    passed()
+    assert.isTrue(told())
     assert.strictEqual(git("status", "--porcelain"), "")
     write("tsconfig.json", "{}")
     passed()
