@@ -28,8 +28,10 @@ layer(NodeContext.layer, { excludeTestServices: true })("Crash", (it) => {
         let ended: string | undefined
         while (ended === undefined) {
           yield* Effect.scoped(Effect.gen(function*() {
-            const { child, lines } = yield* startChild(program, home, file)
-            const enough = acknowledged.size + (yield* Random.nextIntBetween(1, 9))
+            const more = yield* Random.nextIntBetween(1, 9)
+            const enough = acknowledged.size + more
+            // A child that is not killed in time, on a busy machine, waits for it a few tasks later.
+            const { child, lines } = yield* startChild(program, home, file, String(kills < 4 ? more + 3 : 40))
             const reading = yield* lines.pipe(
               Stream.runForEach((line) =>
                 Effect.sync(() => {

@@ -8,9 +8,11 @@ import { openHome } from "../../support/Home.ts"
 
 /**
  * Executes the run `lines` on the home given as argument: 40 tasks, three at a time, each appending its id to the file
- * given as second argument. An id is printed when its task has been acknowledged, `end` with the status at the end.
+ * given as second argument. An id is printed when its task has been acknowledged, `end` with the status at the end. No more
+ * tasks than the third argument says come to their end in this process: it waits to be killed then.
  */
-const [home, file] = process.argv.slice(2) as [string, string]
+const [home, file, most] = process.argv.slice(2) as [string, string, string]
+let executed = 0
 
 const lines = Layer.unwrapEffect(
   Effect.map(FileSystem.FileSystem, (fs) =>
@@ -21,7 +23,11 @@ const lines = Layer.unwrapEffect(
           Task.run({
             id,
             output: Schema.String,
-            execute: Effect.as(fs.writeFileString(file, `${id}\n`, { flag: "a" }), id)
+            execute: Effect.suspend(() =>
+              executed++ < Number(most)
+                ? Effect.as(fs.writeFileString(file, `${id}\n`, { flag: "a" }), id)
+                : Effect.never
+            )
           }).pipe(Effect.tap(Console.log(id)), Effect.delay("25 millis")),
         { concurrency: 3, discard: true }
       )
