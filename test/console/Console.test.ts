@@ -6,8 +6,7 @@ import * as Browser from "./support/Browser.ts"
 import { consoleOf, events, runList, shownSeqs, signIn, steps } from "./support/Console.ts"
 import { type Service, startService } from "./support/Service.ts"
 
-// Without Chromium, which set-up installs or, with CI=true, fails for.
-describe.skipIf(Browser.missing !== undefined)("the console, on the real service", () => {
+describe.skipIf(Browser.missing !== undefined)("the console, on the real service", () => { // needs Chromium, which set-up installs
   let browser: Browser.Browser
   let service: Service
   let page: Page

@@ -6,8 +6,7 @@ import { consoleOf, events, runList, shownSeqs, signIn, steps } from "./support/
 import { FakeGateway } from "./support/FakeGateway.ts"
 
 /** States of the service that take long to reach for real: thousands of runs, lost connections, refusals. */
-// Without Chromium, which set-up installs or, with CI=true, fails for.
-describe.skipIf(Browser.missing !== undefined)("the console, on a gateway made of memory", () => {
+describe.skipIf(Browser.missing !== undefined)("the console, on a gateway made of memory", () => { // needs Chromium, which set-up installs
   let browser: Browser.Browser
   let gateway: FakeGateway
   let page: Page

@@ -43,8 +43,7 @@ const unconfined = (attack: Attack, { ambient, variables }: World) =>
     })
   }).pipe(Effect.scoped)
 
-// Without bwrap or perl, which set-up installs or, with CI=true, fails for; and where nobody is root.
-describe.skipIf(missing.length > 0 || !root)("within bubblewrap", () => {
+describe.skipIf(missing.length > 0 || !root)("within bubblewrap", () => { // needs bwrap, perl and root
   layer(Layer.merge(bubblewrapWith(), Layer.scoped(TheWorld, makeWorld)))((it) => {
     for (const attack of attacks) {
       it.effect(`${attack.name} is blocked`, () =>

@@ -18,8 +18,7 @@ const workspace = Effect.gen(function*() {
   return directory
 })
 
-// Without bwrap, which set-up installs or, with CI=true, fails for.
-describe.skipIf(missing.length > 0)("bubblewrap", () => {
+describe.skipIf(missing.length > 0)("bubblewrap", () => { // needs bwrap, which set-up installs
   layer(bubblewrapWith({ settings: { volumeRoots: ["/usr/share"] } }))((it) => {
     it.scoped("works here", () => Effect.flatMap(Sandboxes, ({ check }) => check))
 
@@ -285,8 +284,7 @@ describe.skipIf(missing.length > 0)("bubblewrap", () => {
 
 // A kernel that hands its controllers to version 2 is not at hand everywhere: that the files are written as they must be
 // is looked at with a directory of ours in its place. Whether they work is for the probe to say where they are real.
-// Without bwrap, which set-up installs or, with CI=true, fails for.
-describe.skipIf(missing.length > 0)("bubblewrap with a delegated cgroup", () => {
+describe.skipIf(missing.length > 0)("bubblewrap with a delegated cgroup", () => { // needs bwrap, which set-up installs
   layer(NodeContext.layer)((it) => {
     it.scoped("enters a cgroup of its own before anything else, with the limits of the policy", () =>
       Effect.gen(function*() {

@@ -292,8 +292,7 @@ describe("addresses", () => {
 })
 
 const missing = fs.existsSync("/usr/bin/bwrap") ? [] : ["bwrap"]
-// Without bwrap, which set-up installs or, with CI=true, fails for.
-describe.skipIf(missing.length > 0)("a sandbox with a list of hosts", () => {
+describe.skipIf(missing.length > 0)("a sandbox with a list of hosts", () => { // needs bwrap, which set-up installs
   it.scoped("reaches a listed host by the proxy, and nothing else", () =>
     Effect.gen(function*() {
       const web = yield* origin

@@ -69,8 +69,7 @@ const start = (program: string, word: string) =>
     return running
   })
 
-// Without bwrap or perl, which set-up installs or, with CI=true, fails for.
-describe.skipIf(missing.length > 0)("within bubblewrap", () => {
+describe.skipIf(missing.length > 0)("within bubblewrap", () => { // needs bwrap and perl, which set-up installs
   for (const { ends, name, program } of escapes) {
     it.live(`unconfined, a process that ${name} outlives the one that was started`, () =>
       Effect.async<void>((resume) => {

@@ -18,8 +18,7 @@ const makeCode = Effect.gen(function*() {
   return home
 })
 
-// Without bwrap, which set-up installs or, with CI=true, fails for.
-describe.skipIf(missing)("code of the service in a bubblewrap sandbox", () => {
+describe.skipIf(missing)("code of the service in a bubblewrap sandbox", () => { // needs bwrap, which set-up installs
   layer(bubblewrapWith())((it) => {
     it.scoped("is executed by the node of the service, with what it imports", () =>
       Effect.gen(function*() {
