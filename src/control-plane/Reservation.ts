@@ -7,7 +7,7 @@ import { orgExists, projectExists } from "./internal/Guards.ts"
 import { checked } from "./internal/Input.ts"
 import type { Plane } from "./internal/Plane.ts"
 import { makeTable } from "./internal/Table.ts"
-import { record, room, withMetadata } from "./internal/UsageRows.ts"
+import { record, room } from "./internal/UsageRows.ts"
 import type { LimitState, Quotas } from "./Quota.ts"
 import { type makeRecorder, RunIdText } from "./Usage.ts"
 import type { UsageEvent } from "./UsageEvent.ts"
@@ -220,19 +220,19 @@ export const make = (
         unit,
         observedAtMs: given.observedAtMs ?? nowMs,
         recordedAtMs: nowMs,
-        idempotencyKey
+        idempotencyKey,
+        metadata
       }
-      const row = withMetadata(event, metadata)
       const settle = Write.all([
-        record([row], feed),
+        record([event], feed),
         Write.run(
           `DELETE FROM ${table.name} WHERE org_id = ? AND reservation_id = ? AND EXISTS
             (SELECT 1 FROM _smithers_cp_usage_events WHERE org_id = ? AND idempotency_key = ?)`,
           [orgId, reservationId, orgId, idempotencyKey]
         )
       ])
-      const stored = yield* recorder(row, Effect.map(persistence.write(settle), ([[id = null]]) => id))
-      if (typeof stored === "number") return { id: stored, ...event, metadata }
+      const stored = yield* recorder(event, Effect.map(persistence.write(settle), ([[id = null]]) => id))
+      if (typeof stored === "number") return { id: stored, ...event }
       // Settled by somebody else meanwhile, or under an id that was settled before and then reserved again.
       return stored.quantity === quantity
         ? stored

@@ -7,7 +7,7 @@ import { checked } from "./internal/Input.ts"
 import type { Plane } from "./internal/Plane.ts"
 import { betweenOf, makeSearch } from "./internal/Search.ts"
 import { makeTable, type Table } from "./internal/Table.ts"
-import { bucketsOf, ensureSeries, record, type Recorded, withMetadata } from "./internal/UsageRows.ts"
+import { bucketsOf, ensureSeries, record, type Recorded } from "./internal/UsageRows.ts"
 import { quarterMs } from "./Period.ts"
 import { UsageEvent } from "./UsageEvent.ts"
 
@@ -146,13 +146,23 @@ export const make = ({ feed, persistence }: Plane, { recorder, table }: Recordin
           const { idempotencyKey = null, metadata = {}, metric, orgId, projectId = null, quantity, runId = null } =
             given
           const { observedAtMs = recordedAtMs, unit = "count" } = given
-          const event = { orgId, projectId, runId, metric, quantity, unit, observedAtMs, recordedAtMs, idempotencyKey }
-          const row = withMetadata(event, metadata)
-          return Effect.flatMap(recorder(row, store(row)), (stored) => {
-            if (typeof stored === "number") return Effect.succeed({ id: stored, ...event, metadata })
+          const event = {
+            orgId,
+            projectId,
+            runId,
+            metric,
+            quantity,
+            unit,
+            observedAtMs,
+            recordedAtMs,
+            idempotencyKey,
+            metadata
+          }
+          return Effect.flatMap(recorder(event, store(event)), (stored) => {
+            if (typeof stored === "number") return Effect.succeed({ id: stored, ...event })
             const same = stored.projectId === projectId && stored.runId === runId && stored.metric === metric &&
               stored.unit === unit && stored.quantity === quantity &&
-              JSON.stringify(stored.metadata) === row.metadataText &&
+              JSON.stringify(stored.metadata) === JSON.stringify(metadata) &&
               (given.observedAtMs === undefined || stored.observedAtMs === given.observedAtMs)
             return same
               ? Effect.succeed(stored)

@@ -2,6 +2,7 @@ import { Write } from "../../persistence/index.ts"
 import { Conflict, type OrgNotFound, type RecordNotFound } from "../ControlPlaneError.ts"
 import { orgWide } from "../Fields.ts"
 import { dayMs, quarterMs, type Span } from "../Period.ts"
+import type { UsageEvent } from "../UsageEvent.ts"
 import type { UsageFeed } from "../UsageFeed.ts"
 import { orgExists, projectExists } from "./Guards.ts"
 
@@ -16,26 +17,8 @@ export interface Series {
   readonly unit: string
 }
 
-/** An event before its metadata is text. */
-interface Unwritten extends Series {
-  readonly runId: string | null
-  readonly quantity: number
-  readonly observedAtMs: number
-  readonly recordedAtMs: number
-  readonly idempotencyKey: string | null
-}
-
-/** An event as it is stored. */
-export interface Recorded extends Unwritten {
-  readonly metadata: Readonly<Record<string, unknown>>
-  readonly metadataText: string
-}
-
-export const withMetadata = (event: Unwritten, metadata: Readonly<Record<string, unknown>>): Recorded => ({
-  ...event,
-  metadata,
-  metadataText: JSON.stringify(metadata)
-})
+/** An event before it is stored. */
+export type Recorded = Omit<UsageEvent, "id">
 
 const lastIdText = "SELECT seq FROM sqlite_sequence WHERE name = '_smithers_cp_usage_events'"
 
@@ -57,6 +40,9 @@ const rollupText = `INSERT INTO _smithers_cp_usage_rollups (series_id, level, bu
   ON CONFLICT (series_id, level, bucket) DO UPDATE
     SET quantity = quantity + excluded.quantity, events = events + excluded.events`
 
+/** Quarters of an hour of a day. */
+const quarters = dayMs / quarterMs
+
 type Rollup = [
   orgId: string,
   metric: string,
@@ -68,20 +54,42 @@ type Rollup = [
   events: number
 ]
 
+/** What a quarter of an hour of one series adds up to: many events of a batch have it in common. */
+interface Quarter extends Series {
+  readonly bucket: number
+  quantity: number
+  events: number
+}
+
+const quartersOf = (events: ReadonlyArray<Recorded>): Iterable<Quarter> => {
+  const found = new Map<string, Quarter>()
+  for (const { metric, observedAtMs, orgId, projectId, quantity, unit } of events) {
+    const bucket = Math.floor(observedAtMs / quarterMs)
+    const key = `${orgId} ${projectId} ${metric} ${unit} ${bucket}`
+    const quarter = found.get(key)
+    if (quarter === undefined) {
+      found.set(key, { orgId, projectId, metric, unit, bucket, quantity, events: 1 })
+    } else {
+      quarter.quantity += quantity
+      quarter.events++
+    }
+  }
+  return found.values()
+}
+
 /** What the events add to the sums of their projects and organizations, at every level. */
 const rollupsOf = (events: ReadonlyArray<Recorded>): ReadonlyArray<Rollup> => {
   const rollups = new Map<string, Rollup>()
-  for (const { metric, observedAtMs, orgId, projectId, quantity, unit } of events) {
+  for (const { bucket: quarter, events: count, metric, orgId, projectId, quantity, unit } of quartersOf(events)) {
     for (const projectKey of projectId === null ? [orgWide] : [orgWide, projectId]) {
-      for (const [level, length] of [[0, Infinity], [1, dayMs], [2, quarterMs]] as const) {
-        const bucket = Math.floor(observedAtMs / length)
+      for (const [level, bucket] of [[0, 0], [1, Math.floor(quarter / quarters)], [2, quarter]] as const) {
         const key = `${orgId} ${projectKey} ${metric} ${unit} ${level} ${bucket}`
         const rollup = rollups.get(key)
         if (rollup === undefined) {
-          rollups.set(key, [orgId, metric, unit, projectKey, level, bucket, quantity, 1])
+          rollups.set(key, [orgId, metric, unit, projectKey, level, bucket, quantity, count])
         } else {
           rollup[6] += quantity
-          rollup[7]++
+          rollup[7] += count
         }
       }
     }
@@ -107,7 +115,7 @@ export const record = (
     event.observedAtMs,
     event.recordedAtMs,
     event.idempotencyKey,
-    event.metadataText
+    event.metadata
   ]))
   const unit = Write.all([Write.rows(lastIdText, []), Write.rows(insertText, [text])]).pipe(
     Write.map(([[last], stored]) => {
@@ -121,7 +129,7 @@ export const record = (
   return feed === null
     ? unit
     : unit.pipe(feed.post((ids) =>
-      events.flatMap(({ metadataText: _, ...event }, index) => {
+      events.flatMap((event, index) => {
         const id = ids[index] ?? null
         return id === null ? [] : [{ id, ...event }]
       })
@@ -165,8 +173,6 @@ const reservedText = (ofProject: string) =>
 const sumsText = (ofProject: string) => `SELECT ${usedText} AS used, ${reservedText(ofProject)} AS reserved`
 const sumsOfOrg = sumsText("")
 const sumsOfProject = sumsText("AND project_id = ?")
-
-const quarters = dayMs / quarterMs
 
 /** Parts of a span by level: days from and to, quarters of an hour before them, and behind them. */
 export const bucketsOf = ({ fromMs, toMs }: Span) => {
