@@ -35,6 +35,8 @@ export interface Context {
 export interface Measurement {
   readonly name: string
   readonly about: string
+  /** Largest that the old generation of its process may grow to; unless given, as large as Node has it. */
+  readonly heapMegabytes?: number
   readonly run: (context: Context) => Promise<ReadonlyArray<Figure>>
 }
 

@@ -10,6 +10,7 @@ import { cache } from "./Cache.ts"
 import { coldStart } from "./ColdStart.ts"
 import { concurrent } from "./Concurrent.ts"
 import { controlPlane } from "./ControlPlane.ts"
+import { exportMemory } from "./ExportMemory.ts"
 import { fanout } from "./Fanout.ts"
 import { latency } from "./Latency.ts"
 import { type Figure, type Measurement } from "./Measurement.ts"
@@ -40,7 +41,8 @@ const measurements: ReadonlyArray<Measurement> = [
   coldStart,
   sandboxStart,
   bundles,
-  controlPlane
+  controlPlane,
+  exportMemory
 ]
 
 /** Longest that one measurement may take. */
@@ -96,6 +98,12 @@ const outcomeOf = async (measurement: Measurement): Promise<Outcome> => {
   }
 }
 
+/** As `npm start` has it, unless the measurement is of memory. */
+const heapOf = ({ heapMegabytes }: Measurement) =>
+  heapMegabytes === undefined
+    ? ["--max-semi-space-size=64"]
+    : ["--max-semi-space-size=4", `--max-old-space-size=${heapMegabytes}`]
+
 const measureApart = (measurement: Measurement): Promise<Outcome> =>
   new Promise((resolve) => {
     const child = fork(
@@ -107,7 +115,7 @@ const measureApart = (measurement: Measurement): Promise<Outcome> =>
         ...(quick ? ["--quick"] : []),
         ...(large ? ["--large"] : [])
       ],
-      { execArgv: ["--expose-gc", "--max-semi-space-size=64"], stdio: ["ignore", 2, 2, "ipc"] }
+      { execArgv: ["--expose-gc", ...heapOf(measurement)], stdio: ["ignore", 2, 2, "ipc"] }
     )
     let outcome: Outcome = { figures: [], error: "the process of the measurement ended without a result" }
     const timer = setTimeout(() => {

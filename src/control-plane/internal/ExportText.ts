@@ -19,7 +19,7 @@ export class ExportText<Type extends string> {
   }
 
   text(): string {
-    return `${this.lines.join("\n")}\n`
+    return [...this.lines, ""].join("\n")
   }
 
   header(value: object): void {
