@@ -1,15 +1,21 @@
 import { NodeContext } from "@effect/platform-node"
-import { assert, it } from "@effect/vitest"
+import { afterAll, assert, beforeAll, it, vi } from "@effect/vitest"
 import { Effect, Layer } from "effect"
-import { vi } from "vitest"
+import type { StatsFs } from "node:fs"
+import fs from "node:fs/promises"
+import { syncBuiltinESMExports } from "node:module"
 import { Persistence, PersistenceConfig } from "../../src/persistence/index.ts"
 import { makeHome, openHome } from "../support/Home.ts"
 
-// No test machine has an NFS mount: the answer of statfs(2) is replaced.
-vi.mock("node:fs/promises", async (original) => ({
-  ...await original<object>(),
-  statfs: () => Promise.resolve({ type: 0x6969 })
-}))
+// No test machine has an NFS mount: the answer of statfs(2) is replaced, as long as this file runs.
+beforeAll(() => {
+  vi.spyOn(fs, "statfs").mockResolvedValue({ type: 0x6969 } as StatsFs)
+  syncBuiltinESMExports()
+})
+afterAll(() => {
+  vi.restoreAllMocks()
+  syncBuiltinESMExports()
+})
 
 it.scoped("a home on a network file system is refused before anything is written to it", () =>
   Effect.gen(function*() {
