@@ -13,7 +13,14 @@ import * as Worker from "./cli/Worker.ts"
 import * as WorkerLink from "./cli/WorkerLink.ts"
 import * as WorkflowModules from "./cli/WorkflowModules.ts"
 import * as WorkflowsConfig from "./cli/WorkflowsConfig.ts"
-import { ControlPlane, GrantTenants, OidcVerifier, RunBudget } from "./control-plane/index.ts"
+import {
+  ControlPlane,
+  GrantTenants,
+  OidcVerifier,
+  OrgSecretsConfig,
+  RunBudget,
+  RunSecrets
+} from "./control-plane/index.ts"
 import {
   ApprovalStore,
   Engine,
@@ -62,6 +69,7 @@ const settings = [
   CacheConfig.layerConfig,
   SecretsConfig.layerConfig,
   Providers,
+  OrgSecretsConfig.layerConfig,
   WorkflowsConfig.layerConfig,
   SandboxConfig.layerConfig,
   RuntimeConfig.layerConfig,
@@ -111,7 +119,8 @@ const JournalLive = Layer.merge(Journal.layer, RunStore.layer)
 /** What is built on it logs without secrets and stores none. */
 const SecretsLive = Layer.merge(Secrets.layer, RedactedLogger.layer).pipe(
   Layer.provideMerge(SecretGuard.layer),
-  Layer.provide(SecretAudit.layer)
+  Layer.provide(SecretAudit.layer),
+  Layer.provide(Layer.provide(RunSecrets.layer, ControlPlane.layer))
 )
 
 /** Contents of reviewed files and change sets, under their own hashes. */

@@ -32,7 +32,7 @@ import {
   terminalStatuses
 } from "../model/index.ts"
 import { Persistence, type PersistenceError, Write } from "../persistence/index.ts"
-import { SecretGuard } from "../secrets/index.ts"
+import { SecretGuard, SecretUser } from "../secrets/index.ts"
 import { ApprovalStore } from "./ApprovalStore.ts"
 import { Budget } from "./Budget.ts"
 import { type CompletedNode, completion } from "./DurableWait.ts"
@@ -338,6 +338,7 @@ const make = Effect.gen(function*() {
       return Effect.flatMap(Scope.make(), (scope) => {
         const ownContext = Context.make(WorkflowEngine.WorkflowInstance, run).pipe(
           Context.add(WorkflowEngine.WorkflowEngine, engine),
+          Context.add(SecretUser, { runId: run.runId, tenant: run.tenant }),
           Context.add(Scope.Scope, scope)
         )
         const ownServices = Context.add(surroundingServices, Clock.Clock, run.clockOver(clock))
