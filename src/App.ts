@@ -17,9 +17,11 @@ import {
   ControlPlane,
   GrantTenants,
   OidcVerifier,
+  OrgEnding,
   OrgSecretsConfig,
   RunBudget,
-  RunSecrets
+  RunSecrets,
+  RunTenancy
 } from "./control-plane/index.ts"
 import {
   ApprovalStore,
@@ -156,11 +158,13 @@ const EngineLive = Layer.merge(Engine.layer, TaskCache.layer).pipe(
   Layer.provideMerge(Runner.layer),
   Layer.provideMerge(Layer.merge(ApprovalStore.layer, TimerStore.layer)),
   // Runs of nobody's organization are never asked for.
-  Layer.provide(RunBudget.layer())
+  Layer.provide(RunBudget.layer()),
+  Layer.provide(RunTenancy.layer)
 )
 
 /** Takes up unfinished runs and listens when, and only when, the workflows are there. */
 const Doors = Layer.mergeAll(Supervisor.layer, RunRetention.layer, Gateway.layer).pipe(
+  Layer.provide(OrgEnding.layer),
   Layer.provide(Layer.effect(
     Deployed,
     Effect.gen(function*() {

@@ -4,7 +4,7 @@ import { Duration, Effect, Layer, Option, type Redacted } from "effect"
 import { Access, AccessConfig, Methods, Principal, tenantRoles, Tenants } from "../../src/access/index.ts"
 import { Audit } from "../../src/audit/index.ts"
 import type { Actor } from "../../src/model/index.ts"
-import { Persistence } from "../../src/persistence/index.ts"
+import { Persistence, Write } from "../../src/persistence/index.ts"
 import { SecretGuard } from "../../src/secrets/index.ts"
 import { authenticate, issue } from "./harness.ts"
 
@@ -23,6 +23,7 @@ const Service = Access.layer.pipe(
     ),
     Layer.succeed(Tenants, {
       hasOrg: (orgId) => Effect.succeed(orgId === "acme" || orgId === "beta"),
+      stands: () => Write.none,
       hasProject: (orgId, projectId) => Effect.succeed(projects.has(`${orgId} ${projectId}`)),
       closedProjects: (_, userId) => Effect.succeed(userId === "outsider" ? ["web"] : [])
     })
