@@ -64,7 +64,9 @@ export const parse = (text: string): Either.Either<ReadonlyArray<Rule>, string> 
     if (problem !== undefined) return Either.left(`${item} ${problem}`)
     const other = rules.find((earlier) => collide(earlier, rule))
     if (other !== undefined) {
-      return Either.left(`${item} and ${other.provider}:${other.prefix} overlap, so an organization would reach another's`)
+      return Either.left(
+        `${item} and ${other.provider}:${other.prefix} overlap, so an organization would reach another's`
+      )
     }
     rules.push(rule)
   }

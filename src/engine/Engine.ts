@@ -390,7 +390,8 @@ const make = Effect.gen(function*() {
         yield* Effect.forEach(
           open,
           // It has ended, or was removed, since it was looked up.
-          (runId) => Effect.catchTags(cancel(runId, actor), { RunConflict: () => Effect.void, RunNotFound: () => Effect.void }),
+          (runId) =>
+            Effect.catchTags(cancel(runId, actor), { RunConflict: () => Effect.void, RunNotFound: () => Effect.void }),
           { concurrency: cancelConcurrency, discard: true }
         )
       }

@@ -454,7 +454,9 @@ const make = Effect.gen(function*() {
       ),
     hasUnended: (orgId) =>
       Effect.map(
-        persistence.read(`SELECT 1 FROM _smithers_runs WHERE org_id = ? AND status IN ${unendedStatuses} LIMIT 1`, [orgId]),
+        persistence.read(`SELECT 1 FROM _smithers_runs WHERE org_id = ? AND status IN ${unendedStatuses} LIMIT 1`, [
+          orgId
+        ]),
         (rows) => rows.length > 0
       ),
     endedBefore: (beforeMs, limit) =>

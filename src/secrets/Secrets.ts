@@ -1,5 +1,5 @@
 import { Clock, Context, Duration, Effect, Layer, Redacted, type Scope } from "effect"
-import { OrgSecrets, orgProvider } from "./OrgSecrets.ts"
+import { orgProvider, OrgSecrets } from "./OrgSecrets.ts"
 import { SecretNotFound, SecretUnavailable } from "./SecretError.ts"
 import { SecretGuard } from "./SecretGuard.ts"
 import { SecretObserver } from "./SecretObserver.ts"

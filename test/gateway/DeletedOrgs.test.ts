@@ -76,8 +76,10 @@ const refusal = (method: string, params: unknown, token = adminToken) =>
   Effect.map(rpc(method, params, token), ({ frame, status }) => [status, frame.error?.code, frame.error?.message])
 
 const tokenOf = (orgId: string, role = "member") =>
-  Effect.flatMap(Access.Access, (access) =>
-    Effect.map(access.issue({ role, orgId, actor: systemActor }), ({ secret }) => Redacted.value(secret)))
+  Effect.flatMap(
+    Access.Access,
+    (access) => Effect.map(access.issue({ role, orgId, actor: systemActor }), ({ secret }) => Redacted.value(secret))
+  )
 
 const created = (orgId: string) => ok("orgs.create", { orgId, slug: orgId, name: orgId })
 
@@ -175,7 +177,10 @@ layer(service, { excludeTestServices: true })("a deleted organization", (it) => 
 
       // Not even the operator puts one of them back to work.
       const gone = (runId: string) => [409, "CONFLICT", `Run ${runId} would be one of an organization that was deleted`]
-      assert.deepStrictEqual(yield* refusal("retryTask", { runId: executing, nodeId: "work", iteration: 0 }), gone(executing))
+      assert.deepStrictEqual(
+        yield* refusal("retryTask", { runId: executing, nodeId: "work", iteration: 0 }),
+        gone(executing)
+      )
       assert.deepStrictEqual(yield* ok("resumeRun", { runId: paused }), { runId: paused, status: "already_terminal" })
       const engine = yield* Engine.Engine
       const direct = engine.launch({
@@ -199,7 +204,11 @@ layer(service, { excludeTestServices: true })("a deleted organization", (it) => 
       const message = "The id once was that of an organization that was deleted; choose another one"
       const answer = yield* rpc("orgs.create", again)
       assert.deepInclude(answer.frame.error, { code: "CONFLICT", reason: "IdRetired", message })
-      assert.deepStrictEqual(yield* refusal("orgs.get", { orgId: "once" }), [404, "NOT_FOUND", "No organization has the id once"])
+      assert.deepStrictEqual(yield* refusal("orgs.get", { orgId: "once" }), [
+        404,
+        "NOT_FOUND",
+        "No organization has the id once"
+      ])
       yield* ok("orgs.create", { ...again, orgId: "twice" })
       const successor = yield* tokenOf("twice", "org-owner")
       assert.deepStrictEqual(yield* ok("listRuns", {}, successor), [])

@@ -146,7 +146,8 @@ const two = Effect.gen(function*() {
 })
 
 const notFound = "No secret org:deploy-token"
-const notAllowed = "NotAllowed: Secret org:deploy-token is unavailable: what it points to is not within SMITHERS_ORG_SECRETS"
+const notAllowed =
+  "NotAllowed: Secret org:deploy-token is unavailable: what it points to is not within SMITHERS_ORG_SECRETS"
 
 layer(service, { excludeTestServices: true })("secrets of organizations", (it) => {
   it.effect("one name is what each organization, and a project of it, calls so; rotated and removed it is so at once", () =>
@@ -189,7 +190,8 @@ layer(service, { excludeTestServices: true })("secrets of organizations", (it) =
       assert.strictEqual(yield* got(one, name), notFound)
 
       // Runs of nobody's organization have none, and their own secrets as ever.
-      const nobodys = "NoOrganization: Secret org:deploy-token is unavailable: it is asked for by no run of an organization"
+      const nobodys =
+        "NoOrganization: Secret org:deploy-token is unavailable: it is asked for by no run of an organization"
       assert.strictEqual(yield* got(adminToken, name), nobodys)
       assert.strictEqual(yield* got(adminToken, "vault:root/key"), "root/key")
     }))
@@ -209,7 +211,13 @@ layer(service, { excludeTestServices: true })("secrets of organizations", (it) =
           [runId]
         )
       const row = { target: "org:audited", org_id: "one" }
-      const resolved = { ...row, project_id: "app", outcome: "ok", reason: null, detail_json: "{\"provider\":\"vault\"}" }
+      const resolved = {
+        ...row,
+        project_id: "app",
+        outcome: "ok",
+        reason: null,
+        detail_json: "{\"provider\":\"vault\"}"
+      }
       assert.deepStrictEqual<ReadonlyArray<unknown>>(yield* rows(runId), [resolved, resolved])
       const failed = {
         ...row,

@@ -15,7 +15,14 @@ import {
   Sandbox,
   SandboxStore
 } from "../../src/sandbox/index.ts"
-import { MemoryProvider, OrgSecrets, SecretGuard, SecretNotFound, SecretProviders, Secrets } from "../../src/secrets/index.ts"
+import {
+  MemoryProvider,
+  OrgSecrets,
+  SecretGuard,
+  SecretNotFound,
+  SecretProviders,
+  Secrets
+} from "../../src/secrets/index.ts"
 
 /**
  * The sandboxes of a service on a database, with a secret called `token` in memory, to which whatever an organization

@@ -35,7 +35,7 @@ export const engineOf = (methods: Partial<Engine.Engine["Type"]>) =>
           Effect.zipWith(runs.get(runId), runs.summary(runId), (run, summary) => ({ run, summary, blocked: null })),
         launch: missing,
         cancel: missing,
-        cancelOrg: missing,
+        cancelOrg: () => Effect.succeed(false),
         pause: missing,
         resume: missing,
         retry: missing,
