@@ -13,7 +13,16 @@ import * as Worker from "./cli/Worker.ts"
 import * as WorkerLink from "./cli/WorkerLink.ts"
 import * as WorkflowModules from "./cli/WorkflowModules.ts"
 import * as WorkflowsConfig from "./cli/WorkflowsConfig.ts"
-import { ControlPlane, GrantTenants, OidcVerifier, RunBudget } from "./control-plane/index.ts"
+import {
+  ControlPlane,
+  GrantTenants,
+  OidcVerifier,
+  OrgEnding,
+  OrgSecretsConfig,
+  RunBudget,
+  RunSecrets,
+  RunTenancy
+} from "./control-plane/index.ts"
 import {
   ApprovalStore,
   Engine,
@@ -62,6 +71,7 @@ const settings = [
   CacheConfig.layerConfig,
   SecretsConfig.layerConfig,
   Providers,
+  OrgSecretsConfig.layerConfig,
   WorkflowsConfig.layerConfig,
   SandboxConfig.layerConfig,
   RuntimeConfig.layerConfig,
@@ -111,7 +121,8 @@ const JournalLive = Layer.merge(Journal.layer, RunStore.layer)
 /** What is built on it logs without secrets and stores none. */
 const SecretsLive = Layer.merge(Secrets.layer, RedactedLogger.layer).pipe(
   Layer.provideMerge(SecretGuard.layer),
-  Layer.provide(SecretAudit.layer)
+  Layer.provide(SecretAudit.layer),
+  Layer.provide(Layer.provide(RunSecrets.layer, ControlPlane.layer))
 )
 
 /** Contents of reviewed files and change sets, under their own hashes. */
@@ -147,11 +158,13 @@ const EngineLive = Layer.merge(Engine.layer, TaskCache.layer).pipe(
   Layer.provideMerge(Runner.layer),
   Layer.provideMerge(Layer.merge(ApprovalStore.layer, TimerStore.layer)),
   // Runs of nobody's organization are never asked for.
-  Layer.provide(RunBudget.layer())
+  Layer.provide(RunBudget.layer()),
+  Layer.provide(RunTenancy.layer)
 )
 
 /** Takes up unfinished runs and listens when, and only when, the workflows are there. */
 const Doors = Layer.mergeAll(Supervisor.layer, RunRetention.layer, Gateway.layer).pipe(
+  Layer.provide(OrgEnding.layer),
   Layer.provide(Layer.effect(
     Deployed,
     Effect.gen(function*() {

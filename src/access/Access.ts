@@ -13,7 +13,7 @@ import {
 } from "effect"
 import { Audit } from "../audit/index.ts"
 import { type Actor, actorName, Bounds, type CatalogScope, type Reach, reaches, systemActor } from "../model/index.ts"
-import { Persistence, type PersistenceError } from "../persistence/index.ts"
+import { Persistence, type PersistenceError, Write } from "../persistence/index.ts"
 import { SecretGuard } from "../secrets/index.ts"
 import { AccessConfig } from "./AccessConfig.ts"
 import { Forbidden, InvalidGrant, TenantNotFound, TokenNotFound, Unauthorized } from "./AccessError.ts"
@@ -197,6 +197,10 @@ const make = Effect.gen(function*() {
   yield* Effect.addFinalizer(() => writeUses)
   yield* Effect.forkScoped(Effect.forever(Effect.zipRight(grants.used, Effect.delay(writeUses, usesEvery))))
 
+  /** Joined with a new grant: of an organization that goes meanwhile none is left. */
+  const standing = <E>(orgId: string | null, gone: (orgId: string) => E): Write.Write<unknown, E> =>
+    orgId === null ? Write.none : tenants.stands(orgId, () => gone(orgId))
+
   const find = Effect.fnUntraced(function*(tokenId: string, actor: Actor) {
     const row = grants.get(tokenId) ?? Option.getOrUndefined(yield* queries.find(tokenId))
     return row === undefined || !sees(actor, row) ? yield* noToken(tokenId) : row
@@ -315,7 +319,8 @@ const make = Effect.gen(function*() {
         issuedAtMs: nowMs,
         expiresAtMs: nowMs + lifetimeMs
       })
-      yield* persistence.write(writes.issue(row, actor))
+      const gone = (orgId: string) => new TenantNotFound({ orgId, projectId: null })
+      yield* persistence.write(Write.all([standing(row.orgId, gone), writes.issue(row, actor)]))
       return { secret, grant: toGrant(row) }
     }),
 
@@ -392,7 +397,10 @@ const make = Effect.gen(function*() {
         issuedAtMs: nowMs,
         expiresAtMs: old.expiresAtMs === null ? null : nowMs + Math.min(old.expiresAtMs - old.issuedAtMs, maxTtlMs)
       })
-      const written = persistence.write(writes.rotate(tokenId, successor, actor, nowMs + overlapMs))
+      const written = persistence.write(Write.all([
+        standing(successor.orgId, () => noToken(tokenId)),
+        writes.rotate(tokenId, successor, actor, nowMs + overlapMs)
+      ]))
       const filed = old.origin === "admin" && Option.isNone(config.adminToken)
         // The caller has the secret in any case, and the next start makes good what is missing here.
         ? Effect.catchAll(adminFile.write(secret), (error) => Effect.logWarning(error.message))

@@ -1,6 +1,6 @@
 import { Context, Effect } from "effect"
 import type { CatalogScope, Reach } from "../model/index.ts"
-import type { PersistenceError } from "../persistence/index.ts"
+import { type PersistenceError, Write } from "../persistence/index.ts"
 
 /**
  * What has to be known of organizations to bind grants to them. A port: the control plane knows. Unless it is filled,
@@ -10,6 +10,8 @@ export class Tenants extends Context.Reference<Tenants>()("smithers-orchestrator
   defaultValue: (): {
     readonly hasOrg: (orgId: string) => Effect.Effect<boolean, PersistenceError>
     readonly hasProject: (orgId: string, projectId: string) => Effect.Effect<boolean, PersistenceError>
+    /** Passes in a commit unless the organization was deleted before it: a deleted one is given no grants. */
+    readonly stands: <E>(orgId: string, gone: () => E) => Write.Write<unknown, E>
     /** Projects in which the teams that there are do not let the user do what needs the scope. */
     readonly closedProjects: (
       orgId: string,
@@ -19,6 +21,7 @@ export class Tenants extends Context.Reference<Tenants>()("smithers-orchestrator
   } => ({
     hasOrg: () => Effect.succeed(false),
     hasProject: () => Effect.succeed(false),
+    stands: () => Write.none,
     closedProjects: () => Effect.succeed([])
   })
 }) {}

@@ -76,6 +76,11 @@ export const catalogue: ReadonlyArray<Setting> = [
     null,
     "Programs that print secrets, as a JSON object from provider to arguments with `{name}` in one of them."
   ),
+  setting(
+    "SMITHERS_ORG_SECRETS",
+    null,
+    "What secret references of organizations may point to, as `provider:prefix` separated by commas, `{org}` and `{project}` in it for the ids of the run; unset: nothing."
+  ),
   setting("SMITHERS_TLS_CERT", null, "File of the TLS certificate chain (PEM); together with SMITHERS_TLS_KEY."),
   setting("SMITHERS_TLS_KEY", null, "File of the TLS private key (PEM)."),
   setting(

@@ -1,7 +1,7 @@
 import { Effect, Layer } from "effect"
 import { Audit, type AuditDetail, type AuditEntry } from "../audit/index.ts"
 import { systemActor } from "../model/index.ts"
-import { type Observation, SecretObserver } from "../secrets/index.ts"
+import { type Observation, orgProvider, SecretObserver } from "../secrets/index.ts"
 
 const entry = (
   action: string,
@@ -16,7 +16,17 @@ const entryOf = (seen: Observation): Omit<AuditEntry, "atMs"> => {
     case "Resolved": {
       const failed = seen.outcome === "ok" ? null : seen.outcome
       const target = `${seen.provider}:${seen.name}`
-      return entry("secret.resolve", target, failed === null ? "ok" : "failed", failed, {})
+      const outcome = failed === null ? "ok" : "failed"
+      const { keptBy, reason, user } = seen
+      return {
+        ...entry("secret.resolve", target, outcome, failed, {
+          ...(reason !== null && { why: reason }),
+          ...(keptBy !== null && { provider: keptBy })
+        }),
+        runId: user?.runId ?? null,
+        // The operator's own secrets are nothing for an organization to read of.
+        ...(seen.provider === orgProvider && user?.tenant)
+      }
     }
     case "Refused":
       return entry("secret.refuse", seen.path, "refused", null, { kind: seen.kind, found: seen.found })

@@ -56,6 +56,8 @@ export class Conflict extends Schema.TaggedError<Conflict>()("Conflict", {
   reason: Schema.Literal(
     /** Something of this kind has the id. */
     "IdTaken",
+    /** An organization of this id was deleted: its id stands for that one for ever. */
+    "IdRetired",
     /** The idempotency key, or the id of the reservation, stands for something else. */
     "KeyReused",
     /** The organization measures as many different things as it may. */
@@ -69,6 +71,8 @@ export class Conflict extends Schema.TaggedError<Conflict>()("Conflict", {
     switch (this.reason) {
       case "IdTaken":
         return `The id ${this.id} is taken`
+      case "IdRetired":
+        return `The id ${this.id} was that of an organization that was deleted; choose another one`
       case "KeyReused":
         return `The key ${this.id} was used for something else`
       case "TooManySeries":

@@ -2,6 +2,7 @@ import { Effect, Layer } from "effect"
 import { Tenants } from "../access/index.ts"
 import { Persistence, type Write } from "../persistence/index.ts"
 import * as ControlPlane from "./ControlPlane.ts"
+import { orgNotDeleted } from "./internal/Guards.ts"
 import { mayInProject } from "./ProjectRights.ts"
 
 /**
@@ -25,6 +26,7 @@ const make = Effect.gen(function*() {
     hasOrg: (orgId: string) => isThere("SELECT 1 FROM _smithers_cp_orgs WHERE org_id = ?", [orgId]),
     hasProject: (orgId: string, projectId: string) =>
       isThere("SELECT 1 FROM _smithers_cp_projects WHERE org_id = ? AND project_id = ?", [orgId, projectId]),
+    stands: orgNotDeleted,
     closedProjects: (orgId: string, userId: string, scope: Parameters<Tenants["Type"]["closedProjects"]>[2]) =>
       Effect.map(read(teamProjects, [userId, orgId]), (rows) => {
         const open = new Set<string>()

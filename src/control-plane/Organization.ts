@@ -1,9 +1,9 @@
-import { Effect, Schema } from "effect"
+import { Clock, Effect, Schema } from "effect"
 import { randomUUID } from "node:crypto"
 import { Write } from "../persistence/index.ts"
 import {
   type ChangeError,
-  type Conflict,
+  Conflict,
   type CreateError,
   OrgNotFound,
   type ReadError,
@@ -11,7 +11,7 @@ import {
 } from "./ControlPlaneError.ts"
 import { Id, page } from "./Fields.ts"
 import { type Counts, deleting } from "./internal/Cascade.ts"
-import { orgExists } from "./internal/Guards.ts"
+import { orgExists, orgNotDeleted } from "./internal/Guards.ts"
 import { checked } from "./internal/Input.ts"
 import { changedNamed, free, named, newNamed, organizations, update } from "./internal/Named.ts"
 import type { Plane } from "./internal/Plane.ts"
@@ -39,7 +39,7 @@ export interface DeletedOrganization {
 }
 
 export interface OrganizationMethods {
-  /** The id is a random UUID unless given. */
+  /** The id is a random UUID unless given; that of a deleted organization is never given again. */
   readonly createOrg: (input: typeof New.Encoded) => Effect.Effect<Organization, CreateError>
   readonly getOrg: (orgId: string) => Effect.Effect<Organization, OrgNotFound | ReadError>
   /** By id, after the id `after`. */
@@ -47,8 +47,9 @@ export interface OrganizationMethods {
   /** What is not given stays as it is. */
   readonly updateOrg: (input: typeof Change.Encoded) => Effect.Effect<Organization, ChangeError | SlugTaken>
   /**
-   * Deletes it with everything it has, audit rows and usage included, in one commit. The service's audit keeps the
-   * fact, what it took along and the last hash of the organization's audit. Holds the writer as long as it takes: about
+   * Deletes it with everything it has, audit rows and usage included, in one commit. Its id is kept, and the service's
+   * audit keeps the fact, what it took along and the last hash of the organization's audit. Its grants and its runs are
+   * ended by `OrgEnding`. Holds the writer as long as it takes: about
    * a second for each million usage events. `Contended` when others kept writing to the organization.
    */
   readonly deleteOrg: (
@@ -86,7 +87,11 @@ export const make = ({ change, persistence, removal }: Plane): OrganizationMetho
       const { metadata = {}, name, orgId = randomUUID(), slug } = yield* checkNew(input)
       return yield* change({ orgId, action: "org.create", targetType: "org", targetId: orgId }, (nowMs) => {
         const org = { orgId, slug, name, metadata, createdAtMs: nowMs, updatedAtMs: nowMs }
-        return Write.all([free(organizations, [], orgId, slug), table.insert(org)]).pipe(Write.map(() => org))
+        return Write.all([
+          free(organizations, [], orgId, slug),
+          orgNotDeleted(orgId, () => new Conflict({ reason: "IdRetired", id: orgId })),
+          table.insert(org)
+        ]).pipe(Write.map(() => org))
       })
     }),
     getOrg: Effect.fn("ControlPlane.getOrg")(function*(orgId) {
@@ -119,6 +124,7 @@ export const make = ({ change, persistence, removal }: Plane): OrganizationMetho
               [orgId]
             )
             const hash = String(last?.["hash"] ?? "")
+            const nowMs = yield* Clock.currentTimeMillis
             yield* removal(
               {
                 orgId,
@@ -130,7 +136,8 @@ export const make = ({ change, persistence, removal }: Plane): OrganizationMetho
               Write.all([
                 orgExists(orgId),
                 unchanged,
-                Write.run("DELETE FROM _smithers_cp_orgs WHERE org_id = ?", [orgId])
+                Write.run("DELETE FROM _smithers_cp_orgs WHERE org_id = ?", [orgId]),
+                Write.run("INSERT INTO _smithers_cp_deleted_orgs (org_id, deleted_at_ms) VALUES (?, ?)", [orgId, nowMs])
               ])
             )
             return hash

@@ -1,4 +1,5 @@
-import { Record } from "effect"
+import { SqlClient } from "@effect/sql"
+import { Effect, Record } from "effect"
 import { Migrations } from "../persistence/index.ts"
 
 const org = "org_id TEXT NOT NULL REFERENCES _smithers_cp_orgs (org_id) ON DELETE CASCADE"
@@ -24,6 +25,8 @@ const appendOnly = (event: string, condition: string) =>
  * A series is what is summed: a metric and unit of a project, or of the whole organization. Its rollups are by level
  * (0 all time, 1 a UTC day, 2 a quarter of an hour, on which the days of every time zone begin) and bucket (the time
  * divided by the length of the level).
+ *
+ * Of an organization that was deleted its id stays, so that it is not given to another one: runs and audit still name it.
  */
 export const schema: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0001_control_plane": [
@@ -200,10 +203,35 @@ export const schema: Readonly<Record<string, ReadonlyArray<string>>> = {
     appendOnly("UPDATE", ""),
     appendOnly("DELETE", "WHEN EXISTS (SELECT 1 FROM _smithers_cp_orgs WHERE org_id = OLD.org_id)"),
     appendOnly("INSERT", "WHEN EXISTS (SELECT 1 FROM _smithers_cp_audit_events WHERE id = NEW.id)")
+  ],
+  "0002_deleted_orgs": [
+    `CREATE TABLE IF NOT EXISTS _smithers_cp_deleted_orgs (
+      org_id TEXT NOT NULL PRIMARY KEY,
+      deleted_at_ms INTEGER NOT NULL,
+      ended_at_ms INTEGER
+    ) STRICT`,
+    `CREATE INDEX IF NOT EXISTS _smithers_cp_deleted_orgs_pending
+      ON _smithers_cp_deleted_orgs (deleted_at_ms) WHERE ended_at_ms IS NULL`
   ]
 }
 
+/** What was deleted before ids were kept, as far as the service's audit still tells of it. */
+const deletedBefore = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const audit = yield* sql`SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = '_smithers_audit'`
+  if (audit.length === 0) return
+  yield* sql`INSERT INTO _smithers_cp_deleted_orgs (org_id, deleted_at_ms)
+    SELECT target, MAX(at_ms) FROM _smithers_audit
+      WHERE action = 'org.delete' AND outcome = 'ok' AND target IS NOT NULL
+        AND target NOT IN (SELECT org_id FROM _smithers_cp_orgs)
+      GROUP BY target
+    ON CONFLICT (org_id) DO NOTHING`
+})
+
 export const migrations: Migrations.Migrations = {
   table: "_smithers_cp_migrations",
-  steps: Record.map(schema, (texts) => Migrations.statements(...texts))
+  steps: {
+    ...Record.map(schema, (texts) => Migrations.statements(...texts)),
+    "0003_deleted_before": deletedBefore
+  }
 }

@@ -34,6 +34,7 @@ import { newRunId } from "./internal/NewRunId.ts"
 import { refuseSecrets } from "./internal/SecretCheck.ts"
 import { type Definition, schemasOf } from "./internal/WorkflowEngineAdapter.ts"
 import { ModuleRevision, Runner } from "./Runner.ts"
+import { Tenancy } from "./Tenancy.ts"
 import { TimerStore } from "./TimerStore.ts"
 
 export interface LaunchOptions {
@@ -122,12 +123,20 @@ export class Engine extends Context.Tag("smithers-orchestrator/engine/Engine")<
       runId: string,
       actor: Actor
     ) => Effect.Effect<CancelOutcome, RunStore.RunNotFound | RunConflict | PersistenceError>
+    /**
+     * Cancels every run of an organization that has not ended, unless that was asked for before; answers whether some
+     * have not ended yet. Meant for one that was deleted: of another one new runs may begin meanwhile.
+     */
+    readonly cancelOrg: (orgId: string, actor: Actor) => Effect.Effect<boolean, PersistenceError>
     /** Starts no further task; parks as `paused` when those in flight are done. */
     readonly pause: (
       runId: string,
       actor: Actor
     ) => Effect.Effect<void, RunStore.RunNotFound | RunConflict | PersistenceError>
-    /** Goes on with a paused, held or interrupted run. Answers false when the run has ended. */
+    /**
+     * Goes on with a paused, held or interrupted run. Answers false when the run has ended, or is about to since its
+     * organization was deleted.
+     */
     readonly resume: (
       runId: string,
       actor: Actor
@@ -182,6 +191,10 @@ export class Description extends Context.Reference<Description>()("smithers-orch
   defaultValue: (): string | null => null
 }) {}
 
+/** Runs of an organization that are looked up in one go, and those of them that are cancelled at once. */
+const cancelBatch = 256
+const cancelConcurrency = 32
+
 const isRunId = Schema.is(RunId)
 const isIdempotencyKey = Schema.is(IdempotencyKey)
 const encodeStartedBy = Schema.encodeSync(Schema.parseJson(StartedBy))
@@ -206,6 +219,7 @@ const make = Effect.gen(function*() {
   const runner = yield* Runner
   const guard = yield* SecretGuard.SecretGuard
   const budget = yield* Budget
+  const { stands } = yield* Tenancy
 
   /** A value outside of its schema, named by its path. What is wrong about it may quote it. */
   const invalid = (field: string) => (error: ParseResult.ParseError) => {
@@ -368,6 +382,21 @@ const make = Effect.gen(function*() {
       return { runId, outcome: executing ? "requested" as const : "cancelled" as const }
     }).pipe(Effect.catchTag("RunChanged", () => cancel(runId, actor)))
 
+  const cancelOrg = (orgId: string, actor: Actor): Effect.Effect<boolean, PersistenceError> =>
+    Effect.gen(function*() {
+      for (;;) {
+        const open = yield* runs.uncancelled(orgId, cancelBatch)
+        if (open.length === 0) return yield* runs.hasUnended(orgId)
+        yield* Effect.forEach(
+          open,
+          // It has ended, or was removed, since it was looked up.
+          (runId) =>
+            Effect.catchTags(cancel(runId, actor), { RunConflict: () => Effect.void, RunNotFound: () => Effect.void }),
+          { concurrency: cancelConcurrency, discard: true }
+        )
+      }
+    })
+
   const pause = (runId: string, actor: Actor): Effect.Effect<
     void,
     RunStore.RunNotFound | RunConflict | PersistenceError
@@ -395,9 +424,11 @@ const make = Effect.gen(function*() {
     units: (now: number) => ReadonlyArray<Write.Write<unknown>>
   ) =>
     Effect.gen(function*() {
-      const { runId, status } = run
+      const { orgId, runId, status } = run
+      const gone = () => new RunConflict({ runId, reason: "OrgDeleted", status })
       const now = yield* Clock.currentTimeMillis
       yield* persistence.write(Write.all([
+        orgId === null ? Write.none : stands(orgId, gone),
         runs.inStatus(runId, status),
         ...units(now),
         runs.setStatus(runId, "running", {
@@ -439,7 +470,10 @@ const make = Effect.gen(function*() {
       ]))
       runner.releaseSteps(runId)
       return true
-    }).pipe(Effect.catchTag("RunChanged", () => resume(runId, actor)))
+    }).pipe(
+      Effect.catchTag("RunConflict", () => Effect.succeed(false)),
+      Effect.catchTag("RunChanged", () => resume(runId, actor))
+    )
 
   const retry = (options: {
     readonly runId: string
@@ -613,6 +647,7 @@ const make = Effect.gen(function*() {
     launch,
     view,
     cancel,
+    cancelOrg,
     pause,
     resume,
     retry,

@@ -36,7 +36,7 @@ export class QuotaExceeded extends Schema.TaggedError<QuotaExceeded>()("QuotaExc
 /** The run is not in a state that allows the operation. Nothing was written. */
 export class RunConflict extends Schema.TaggedError<RunConflict>()("RunConflict", {
   runId: Schema.String,
-  reason: Schema.Literal("Exists", "NotActive", "Active", "NotFailed"),
+  reason: Schema.Literal("Exists", "NotActive", "Active", "NotFailed", "OrgDeleted"),
   status: Schema.NullOr(Schema.String)
 }) {
   override get message(): string {
@@ -49,6 +49,8 @@ export class RunConflict extends Schema.TaggedError<RunConflict>()("RunConflict"
         return `Run ${this.runId} is active (${this.status})`
       case "NotFailed":
         return `Only failed and cancelled nodes can be retried (this one is ${this.status})`
+      case "OrgDeleted":
+        return `Run ${this.runId} would be one of an organization that was deleted`
     }
   }
 }

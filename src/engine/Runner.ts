@@ -32,12 +32,12 @@ import {
   terminalStatuses
 } from "../model/index.ts"
 import { Persistence, type PersistenceError, Write } from "../persistence/index.ts"
-import { SecretGuard } from "../secrets/index.ts"
+import { SecretGuard, SecretUser } from "../secrets/index.ts"
 import { ApprovalStore } from "./ApprovalStore.ts"
 import { Budget } from "./Budget.ts"
 import { type CompletedNode, completion } from "./DurableWait.ts"
 import { EngineConfig } from "./EngineConfig.ts"
-import { WorkflowNotFound } from "./EngineError.ts"
+import { RunConflict, WorkflowNotFound } from "./EngineError.ts"
 import { ActiveRun, isDurable, type RunServices, type Wait } from "./internal/ActiveRun.ts"
 import { codecOf } from "./internal/Codec.ts"
 import { type Ending, endingOf, exitOf, outcomeOf, told } from "./internal/Ending.ts"
@@ -45,6 +45,7 @@ import { watchEnds } from "./internal/EndWatch.ts"
 import { quotaTurns } from "./internal/QuotaTurns.ts"
 import { refuseSecrets } from "./internal/SecretCheck.ts"
 import { childNodeId, type Definition, makeWorkflowEngine, schemasOf } from "./internal/WorkflowEngineAdapter.ts"
+import { Tenancy } from "./Tenancy.ts"
 import { TimerStore } from "./TimerStore.ts"
 
 /** The revision of the module that a workflow comes from; the loader of modules annotates it. */
@@ -68,7 +69,7 @@ export class Runner extends Context.Tag("smithers-orchestrator/engine/Runner")<
     readonly launch: (
       launch: Launch,
       definition: Definition
-    ) => Effect.Effect<void, RunStore.RunExists | PersistenceError>
+    ) => Effect.Effect<void, RunStore.RunExists | RunConflict | PersistenceError>
     /** Takes a run up from its journal; does nothing when it executes already, is held or has ended. */
     readonly resume: (
       runId: string
@@ -137,6 +138,7 @@ const make = Effect.gen(function*() {
   const cache = yield* Cache.Cache
   const guard = yield* SecretGuard.SecretGuard
   const budget = yield* Budget
+  const { stands } = yield* Tenancy
   const timersChanged = Effect.unsafeMakeLatch(false)
   const services: RunServices = { persistence, journal, runs, approvals, timers, cache, guard, budget, timersChanged }
   const ownerId = `pid:${process.pid}:${randomUUID()}`
@@ -338,6 +340,7 @@ const make = Effect.gen(function*() {
       return Effect.flatMap(Scope.make(), (scope) => {
         const ownContext = Context.make(WorkflowEngine.WorkflowInstance, run).pipe(
           Context.add(WorkflowEngine.WorkflowEngine, engine),
+          Context.add(SecretUser, { runId: run.runId, tenant: run.tenant }),
           Context.add(Scope.Scope, scope)
         )
         const ownServices = Context.add(surroundingServices, Clock.Clock, run.clockOver(clock))
@@ -365,7 +368,7 @@ const make = Effect.gen(function*() {
   const launch = (
     request: Launch,
     definition: Definition
-  ): Effect.Effect<void, RunStore.RunExists | PersistenceError> =>
+  ): Effect.Effect<void, RunStore.RunExists | RunConflict | PersistenceError> =>
     Effect.uninterruptible(Effect.flatMap(Scope.make(), (scope) => {
       const { actor, createdAtMs, parentRunId, runId, tenant = null, workflow } = request
       const run = new ActiveRun({
@@ -380,7 +383,7 @@ const make = Effect.gen(function*() {
         lookAt
       })
       if (!active.has(runId)) active.set(runId, run)
-      const recorded = persistence.write(Write.discard([
+      const record = Write.discard([
         runs.insert({ ...request, ownerId }),
         event(runId, "RunStarted", createdAtMs, { workflow }),
         audit.append({
@@ -396,7 +399,11 @@ const make = Effect.gen(function*() {
           moduleRevision: request.moduleRevision,
           detail: parentRunId === null ? {} : { parentRunId }
         })
-      ]))
+      ])
+      const gone = () => new RunConflict({ runId, reason: "OrgDeleted", status: null })
+      const recorded = tenant === null
+        ? persistence.write(record)
+        : persistence.write(Write.all([stands(tenant.orgId, gone), record]))
       return Effect.zipRight(
         Effect.onError(recorded, () => unregister(run)),
         begin(run, definition, request.payload)

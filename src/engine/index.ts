@@ -26,4 +26,5 @@ export * as TaskCache from "./TaskCache.ts"
 /** For authors of workflows, whose front door stands above this one. */
 export { Redaction, SecretRef, Secrets }
 export { DuplicateNode, TaskFailed } from "./TaskFailed.ts"
+export { Tenancy } from "./Tenancy.ts"
 export * as TimerStore from "./TimerStore.ts"

@@ -1,7 +1,7 @@
 import { Effect } from "effect"
 import { Access } from "../access/index.ts"
 import { Audit } from "../audit/index.ts"
-import { ControlPlane } from "../control-plane/index.ts"
+import { ControlPlane, OrgEnding } from "../control-plane/index.ts"
 import { Authorized, Caller } from "./Caller.ts"
 import {
   CheckQuota,
@@ -35,6 +35,7 @@ export const layer = ControlPlaneRpcs.middleware(Authorized).toLayer(Effect.gen(
   const access = yield* Access.Access
   const plane = yield* ControlPlane.ControlPlane
   const audit = yield* Audit.Audit
+  const ending = yield* OrgEnding.OrgEnding
   const { changing, reading } = yield* planeMethods
 
   const noteExport = ({ cursor, orgId, ...span }: typeof ExportOrg.payloadSchema.Type) =>
@@ -63,10 +64,13 @@ export const layer = ControlPlaneRpcs.middleware(Authorized).toLayer(Effect.gen(
     "orgs.delete": changing(DeleteOrg, (input) =>
       Effect.gen(function*() {
         const { actor } = yield* Caller
-        // Whoever could still act for it afterwards could act for a later one of the same id.
+        // Nobody acts for it while it goes.
         yield* plane.getOrg(input.orgId)
         yield* access.revokeOrg(input.orgId, actor)
-        return yield* plane.deleteOrg(input)
+        const deleted = yield* plane.deleteOrg(input)
+        // It is gone, whatever fails here; that is tried again in the background.
+        yield* Effect.catchAll(ending.end(input.orgId, actor), (error) => Effect.logWarning(error.message))
+        return deleted
       })),
     "orgs.export": reading(ExportOrg, (input) => Effect.zipRight(noteExport(input), plane.exportOrgPart(input))),
     "projects.create": changing(CreateProject, plane.createProject),

@@ -1,7 +1,7 @@
 import { Path } from "@effect/platform"
 import type { Rpc } from "@effect/rpc"
 import { Context, Duration, Effect, FiberId, FiberSet, Layer, Option, RuntimeFlags, RuntimeFlagsPatch } from "effect"
-import { Access, Methods } from "../access/index.ts"
+import { Access, Methods, Tenants } from "../access/index.ts"
 import { Audit } from "../audit/index.ts"
 import { Engine } from "../engine/index.ts"
 import { Journal, RunStore } from "../journal/index.ts"
@@ -59,7 +59,7 @@ const make = Effect.gen(function*() {
     () => path.resolve(path.dirname(new URL(import.meta.url).pathname), "../console")
   )
   const accessLog = yield* makeAccessLog(yield* Audit.Audit)
-  const dispatcher = makeDispatcher(access, runs, handlers, yield* SecretGuard.SecretGuard, accessLog)
+  const dispatcher = makeDispatcher(access, yield* Tenants, runs, handlers, yield* SecretGuard.SecretGuard, accessLog)
   const serve = makeHttpFace({
     dispatcher,
     engine,

@@ -36,6 +36,7 @@ import {
   summaryText,
   tenantsText,
   tenantText,
+  unendedStatuses,
   unfinishedNodeText,
   waitingStatuses,
   waitingText
@@ -142,6 +143,13 @@ export class RunStore extends Context.Tag("smithers-orchestrator/journal/RunStor
     readonly idsByStatus: (
       statuses: ReadonlyArray<RunStatus>
     ) => Effect.Effect<ReadonlyArray<string>, PersistenceError>
+    /**
+     * Ids of runs of an organization that have not ended and that nobody asked to cancel, but for those whose parent is
+     * one, too.
+     */
+    readonly uncancelled: (orgId: string, limit: number) => Effect.Effect<ReadonlyArray<string>, PersistenceError>
+    /** Whether a run of the organization has not ended. */
+    readonly hasUnended: (orgId: string) => Effect.Effect<boolean, PersistenceError>
     /** Ids of runs that ended before that time, oldest first, unless a parent or child of theirs did not. */
     readonly endedBefore: (beforeMs: number, limit: number) => Effect.Effect<ReadonlyArray<string>, PersistenceError>
     /** How many nodes of a run are in which state. */
@@ -431,6 +439,25 @@ const make = Effect.gen(function*() {
       selectIds(statuses).pipe(
         Effect.map((rows) => rows.map(({ runId }) => runId)),
         PersistenceError.refail("RunStore.idsByStatus")
+      ),
+    uncancelled: (orgId, limit) =>
+      Effect.map(
+        persistence.read(
+          `SELECT run_id AS "runId" FROM _smithers_runs AS r
+            WHERE org_id = ? AND status IN ${unendedStatuses} AND cancel_requested_at_ms IS NULL AND
+              NOT EXISTS (SELECT 1 FROM _smithers_runs AS parent WHERE parent.run_id = r.parent_run_id
+                AND parent.finished_at_ms IS NULL AND parent.cancel_requested_at_ms IS NULL)
+            LIMIT ?`,
+          [orgId, limit]
+        ),
+        (rows) => rows.map((row) => row["runId"] as string)
+      ),
+    hasUnended: (orgId) =>
+      Effect.map(
+        persistence.read(`SELECT 1 FROM _smithers_runs WHERE org_id = ? AND status IN ${unendedStatuses} LIMIT 1`, [
+          orgId
+        ]),
+        (rows) => rows.length > 0
       ),
     endedBefore: (beforeMs, limit) =>
       Effect.map(

@@ -1,6 +1,7 @@
 import { Command, CommandExecutor } from "@effect/platform"
 import { Duration, Effect, Exit, type Redacted, Stream } from "effect"
 import { textOfBytes } from "./internal/textOfBytes.ts"
+import { orgProvider } from "./OrgSecrets.ts"
 import { InvalidSecretInput, SecretNotFound, type SecretUnavailable } from "./SecretError.ts"
 import { maxBytes, type SecretProvider, unavailable } from "./SecretProvider.ts"
 import { isProviderId, providerBound } from "./SecretRef.ts"
@@ -42,6 +43,9 @@ export const make = Effect.fn("CommandProvider.make")(function*(options: Options
   const timeout = Duration.decode(options.timeout ?? Duration.seconds(10))
   const invalid = (field: string, bound: string) => new InvalidSecretInput({ field, bound })
   if (!isProviderId(id)) return yield* invalid("id", providerBound)
+  if (id === orgProvider) {
+    return yield* invalid("id", `must not be ${orgProvider}, which is for secrets of organizations`)
+  }
   if (program === "" || program.includes(placeholder)) {
     return yield* invalid("argv[0]", `must be a program, without ${placeholder}`)
   }

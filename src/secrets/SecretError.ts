@@ -20,6 +20,8 @@ export class SecretNotFound extends Schema.TaggedError<SecretNotFound>()("Secret
  * - `TimedOut`: no answer in time
  * - `TooLarge`, `TooShort`, `NotText`: the value is outside the bounds, or no UTF-8 text without NUL
  * - `TooMany`: so many values are in use that the guard cannot watch another one
+ * - `NoOrganization`: a secret of the run's organization is asked for, and there is no run or it belongs to none
+ * - `NotAllowed`: the operator does not let references of organizations point where this one points
  */
 export class SecretUnavailable extends Schema.TaggedError<SecretUnavailable>()("SecretUnavailable", {
   provider: Schema.String,
@@ -33,7 +35,9 @@ export class SecretUnavailable extends Schema.TaggedError<SecretUnavailable>()("
     "TooLarge",
     "TooShort",
     "NotText",
-    "TooMany"
+    "TooMany",
+    "NoOrganization",
+    "NotAllowed"
   ),
   /** What to look at; never what a provider answered. */
   detail: Schema.String

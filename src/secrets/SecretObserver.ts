@@ -1,4 +1,6 @@
 import { Context, Effect } from "effect"
+import type { SecretUnavailable } from "./SecretError.ts"
+import type { SecretUser } from "./SecretUser.ts"
 
 /** What happened to a secret; names only. */
 export type Observation =
@@ -8,6 +10,12 @@ export type Observation =
     readonly provider: string
     readonly name: string
     readonly outcome: "ok" | "SecretNotFound" | "SecretUnavailable"
+    /** Why it is unavailable. */
+    readonly reason: SecretUnavailable["reason"] | null
+    /** For which run; null: for none. */
+    readonly user: SecretUser["Type"]
+    /** The provider that keeps what a reference of an organization points to, once that is known; null of any other. */
+    readonly keptBy: string | null
   }
   /** A text was not stored. */
   | { readonly _tag: "Refused"; readonly path: string; readonly kind: "value" | "format"; readonly found: string }

@@ -1,11 +1,13 @@
 import { Clock, Context, Duration, Effect, Layer, Redacted, type Scope } from "effect"
-import type { SecretNotFound, SecretUnavailable } from "./SecretError.ts"
+import { orgProvider, OrgSecrets } from "./OrgSecrets.ts"
+import { SecretNotFound, SecretUnavailable } from "./SecretError.ts"
 import { SecretGuard } from "./SecretGuard.ts"
 import { SecretObserver } from "./SecretObserver.ts"
 import { checkValue, unavailable } from "./SecretProvider.ts"
 import { SecretProviders } from "./SecretProviders.ts"
 import { type SecretRef, text } from "./SecretRef.ts"
 import { longest, SecretsConfig } from "./SecretsConfig.ts"
+import { SecretUser } from "./SecretUser.ts"
 
 /**
  * Values of secrets, at the boundary where they are used: the client of a task, the environment of a sandbox.
@@ -14,6 +16,9 @@ import { longest, SecretsConfig } from "./SecretsConfig.ts"
  * `ttl`, a minute unless configured, so a rotated secret is seen that much later. Equal resolutions at once ask the
  * provider one after another, and what one gets the next ones take, a failure too. From its first resolution on the guard
  * knows the value. Each resolution is told to the observer, by name.
+ *
+ * `org:NAME` is what the organization of the run (`SecretUser`) calls so. Where it points to is looked up each time, so
+ * what an organization rotates or removes is seen at once; the value is kept for what it points to, not for the name.
  */
 export class Secrets extends Context.Tag("smithers-orchestrator/secrets/Secrets")<Secrets, {
   /** The value, until the scope is closed. */
@@ -26,6 +31,8 @@ export class Secrets extends Context.Tag("smithers-orchestrator/secrets/Secrets"
     f: (value: Redacted.Redacted) => Effect.Effect<A, E, R>
   ) => Effect.Effect<A, E | SecretNotFound | SecretUnavailable, R>
 }>() {}
+
+type Failure = SecretNotFound | SecretUnavailable
 
 /** What is known of one reference. */
 interface Kept {
@@ -42,6 +49,7 @@ const makeSecrets = Effect.gen(function*() {
   const providers = yield* SecretProviders
   const guard = yield* SecretGuard
   const { observe } = yield* SecretObserver
+  const { locate } = yield* OrgSecrets
   const settings = yield* SecretsConfig
   const ttlMs = Duration.toMillis(Duration.clamp(settings.ttl, { minimum: Duration.zero, maximum: longest }))
   const kept = new Map<string, Kept>()
@@ -125,22 +133,47 @@ const makeSecrets = Effect.gen(function*() {
     })
   )
 
-  const resolve: Secrets["Type"]["resolve"] = Effect.fn("Secrets.resolve")(
-    function*(ref) {
-      const value = yield* read(ref)
-      const own = yield* Effect.acquireRelease(
-        Effect.sync(() => Redacted.make(value)),
-        (redacted) => Effect.sync(() => Redacted.unsafeWipe(redacted))
-      )
-      yield* guard.watch(ref, own)
-      return own
-    },
-    (effect, { name, provider }) =>
-      Effect.tapBoth(effect, {
-        onFailure: ({ _tag }) => observe({ _tag: "Resolved", provider, name, outcome: _tag }),
-        onSuccess: () => observe({ _tag: "Resolved", provider, name, outcome: "ok" })
-      })
-  )
+  /** Which secret of a provider is meant. */
+  const placeOf = (ref: SecretRef, user: SecretUser["Type"]) => {
+    if (ref.provider !== orgProvider) return Effect.succeed(ref)
+    const tenant = user?.tenant ?? null
+    return tenant === null
+      ? unavailable(orgProvider, ref.name)("NoOrganization", "it is asked for by no run of an organization")
+      : locate(tenant, ref.name)
+  }
+
+  /** The value at a place, which is told of by the name that was asked for: where an organization keeps it is its own. */
+  const taken = Effect.fnUntraced(function*(ref: SecretRef, place: SecretRef) {
+    const { name: secretName, provider } = ref
+    const value = yield* Effect.mapError(read(place), (failure) =>
+      place === ref
+        ? failure
+        : failure._tag === "SecretNotFound"
+        ? new SecretNotFound({ provider, secretName })
+        : new SecretUnavailable({ provider, secretName, reason: failure.reason, detail: failure.detail }))
+    const own = yield* Effect.acquireRelease(
+      Effect.sync(() => Redacted.make(value)),
+      (redacted) => Effect.sync(() => Redacted.unsafeWipe(redacted))
+    )
+    yield* guard.watch(ref, own)
+    return own
+  })
+
+  const resolve: Secrets["Type"]["resolve"] = Effect.fn("Secrets.resolve")(function*(ref) {
+    const user = yield* SecretUser
+    const { name, provider } = ref
+    const told = (keptBy: string | null) => {
+      const tell = (outcome: "ok" | Failure["_tag"], reason: SecretUnavailable["reason"] | null) =>
+        observe({ _tag: "Resolved", provider, name, outcome, reason, user, keptBy })
+      return {
+        onFailure: (failure: Failure) =>
+          tell(failure._tag, failure._tag === "SecretUnavailable" ? failure.reason : null),
+        onSuccess: () => tell("ok", null)
+      }
+    }
+    const place = yield* Effect.tapError(placeOf(ref, user), told(null).onFailure)
+    return yield* Effect.tapBoth(taken(ref, place), told(place === ref ? null : place.provider))
+  })
 
   return Secrets.of({
     resolve,

@@ -2,6 +2,7 @@
  * **Secrets**: values where they are used, names everywhere else.
  *
  *     SecretRef ──► Secrets.resolve ──► provider (env · file · cmd · memory) ──► Redacted, wiped with its scope
+ *                        │    ├─ OrgSecrets: what `org:NAME` of the run's organization points to
  *                        │    └─ observer: who was resolved, by name
  *                        ▼
  *                  SecretGuard knows the value ──► check: refuses to store it, in whatever encoding
@@ -16,6 +17,7 @@ export { type CredentialFormat, formats as credentialFormats } from "./Credentia
 export * as EnvironmentProvider from "./EnvironmentProvider.ts"
 export * as FileProvider from "./FileProvider.ts"
 export * as MemoryProvider from "./MemoryProvider.ts"
+export { orgProvider, OrgSecrets } from "./OrgSecrets.ts"
 export * as RedactedLogger from "./RedactedLogger.ts"
 export * as RedactedTracer from "./RedactedTracer.ts"
 export * as Redaction from "./Redaction.ts"
@@ -29,3 +31,4 @@ export * as SecretRef from "./SecretRef.ts"
 export * as Secrets from "./Secrets.ts"
 export * as SecretScan from "./SecretScan.ts"
 export * as SecretsConfig from "./SecretsConfig.ts"
+export { SecretUser } from "./SecretUser.ts"

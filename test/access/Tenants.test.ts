@@ -3,35 +3,39 @@ import { assert, it } from "@effect/vitest"
 import { Duration, Effect, Layer, Option, type Redacted } from "effect"
 import { Access, AccessConfig, Methods, Principal, tenantRoles, Tenants } from "../../src/access/index.ts"
 import { Audit } from "../../src/audit/index.ts"
-import type { Actor } from "../../src/model/index.ts"
-import { Persistence } from "../../src/persistence/index.ts"
+import { type Actor, systemActor } from "../../src/model/index.ts"
+import { Persistence, Write } from "../../src/persistence/index.ts"
 import { SecretGuard } from "../../src/secrets/index.ts"
 import { authenticate, issue } from "./harness.ts"
 
 const projects = new Set(["acme app", "acme web", "beta app"])
 
 /** Access where there are the organizations `acme` (projects `app` and `web`) and `beta` (`app`). */
-const Service = Access.layer.pipe(
-  Layer.provide([
-    Layer.succeed(AccessConfig.AccessConfig, {
-      tokenMaxTtl: Duration.days(30),
-      adminToken: Option.none<Redacted.Redacted>()
-    }),
-    Layer.succeed(
-      Methods,
-      new Map([["audit.list", "run:admin"], ["tokens.issue", "run:admin"], ["runs.delete", "run:admin"]] as const)
-    ),
-    Layer.succeed(Tenants, {
-      hasOrg: (orgId) => Effect.succeed(orgId === "acme" || orgId === "beta"),
-      hasProject: (orgId, projectId) => Effect.succeed(projects.has(`${orgId} ${projectId}`)),
-      closedProjects: (_, userId) => Effect.succeed(userId === "outsider" ? ["web"] : [])
-    })
-  ]),
-  Layer.provideMerge(Audit.layer),
-  Layer.provide(SecretGuard.layer),
-  Layer.provideMerge(Persistence.layerTemp),
-  Layer.provideMerge(NodeContext.layer)
-)
+const serviceWith = (stands: Tenants["Type"]["stands"]) =>
+  Access.layer.pipe(
+    Layer.provide([
+      Layer.succeed(AccessConfig.AccessConfig, {
+        tokenMaxTtl: Duration.days(30),
+        adminToken: Option.none<Redacted.Redacted>()
+      }),
+      Layer.succeed(
+        Methods,
+        new Map([["audit.list", "run:admin"], ["tokens.issue", "run:admin"], ["runs.delete", "run:admin"]] as const)
+      ),
+      Layer.succeed(Tenants, {
+        hasOrg: (orgId) => Effect.succeed(orgId === "acme" || orgId === "beta"),
+        stands,
+        hasProject: (orgId, projectId) => Effect.succeed(projects.has(`${orgId} ${projectId}`)),
+        closedProjects: (_, userId) => Effect.succeed(userId === "outsider" ? ["web"] : [])
+      })
+    ]),
+    Layer.provideMerge(Audit.layer),
+    Layer.provide(SecretGuard.layer),
+    Layer.provideMerge(Persistence.layerTemp),
+    Layer.provideMerge(NodeContext.layer)
+  )
+
+const Service = serviceWith(() => Write.none)
 
 type Request = Parameters<typeof issue>[0]
 
@@ -211,3 +215,22 @@ it.effect("the end of an organization ends its grants, each with its row in the 
     const rows = yield* audit.list({ action: "token.revoke", limit: 10 })
     assert.deepStrictEqual(rows.map(({ orgId }) => orgId), ["acme", "acme"])
   }).pipe(Effect.provide(Service)))
+
+it.effect("an organization that is deleted while a grant of it is made or replaced is left none", () => {
+  let isDeleted = false
+  const stands = <E>(orgId: string, gone: () => E) =>
+    Write.guard("SELECT 1 WHERE ? = 0", [isDeleted && orgId === "acme" ? 1 : 0], gone)
+  return Effect.gen(function*() {
+    const access = yield* Access.Access
+    const { grant } = yield* issue({ role: "member", scopes: undefined, orgId: "acme" })
+    isDeleted = true
+    const asked = { role: "member", scopes: undefined, orgId: "acme" }
+    assert.deepInclude(yield* Effect.flip(issue(asked)), { _tag: "TenantNotFound", orgId: "acme" })
+    assert.deepInclude(yield* Effect.flip(access.rotate(grant.tokenId, systemActor)), { _tag: "TokenNotFound" })
+    yield* issue({ ...asked, orgId: "beta" })
+    const alive = (yield* access.list({ limit: 100 })).filter(({ orgId, revokedAtMs }) =>
+      orgId === "acme" && revokedAtMs === null
+    )
+    assert.deepStrictEqual(alive.map(({ tokenId }) => tokenId), [grant.tokenId])
+  }).pipe(Effect.provide(serviceWith(stands)))
+})

@@ -1,7 +1,9 @@
 import { assert, it } from "@effect/vitest"
-import { Effect, Either, TestClock } from "effect"
+import { Effect, Either, Layer, TestClock } from "effect"
 import { Audit } from "../../src/audit/index.ts"
-import { type CreateError, CurrentActor, InvalidInput } from "../../src/control-plane/index.ts"
+import { ControlPlane, type CreateError, CurrentActor, InvalidInput } from "../../src/control-plane/index.ts"
+import { Persistence } from "../../src/persistence/index.ts"
+import { foreignConnection, makeHome, persistenceAt } from "../support/Home.ts"
 import { acme, everything, Live, plane, rows } from "./support.ts"
 
 const tagOf = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>) =>
@@ -29,7 +31,44 @@ it.effect("an organization is made, read, listed, changed in part and deleted", 
     assert.strictEqual(yield* tagOf(cp.getOrg("o1")), "OrgNotFound")
     assert.strictEqual(yield* tagOf(cp.deleteOrg({ orgId: "o1" })), "OrgNotFound")
     assert.strictEqual(yield* tagOf(cp.updateOrg({ orgId: "o1", name: "x" })), "OrgNotFound")
+    // Its id stands for it for ever; its slug does not.
+    const again = yield* Effect.flip(cp.createOrg({ orgId: "o1", slug: "other", name: "Other" }))
+    assert.deepInclude(again, { _tag: "Conflict", reason: "IdRetired", id: "o1" })
+    yield* cp.createOrg({ orgId: "o2", slug: org.slug, name: "Two" })
   }).pipe(Effect.provide(Live)))
+
+it.scoped("ids of organizations that were deleted before ids were kept are taken from the audit", () =>
+  Effect.gen(function*() {
+    const home = yield* makeHome
+    const service = ControlPlane.layer.pipe(
+      Layer.provide(Audit.layer),
+      Layer.provideMerge(persistenceAt(home))
+    )
+    const { file } = yield* Effect.provide(
+      Effect.gen(function*() {
+        const cp = yield* plane
+        for (const orgId of ["gone", "there"]) yield* cp.createOrg({ orgId, slug: orgId, name: orgId })
+        yield* cp.deleteOrg({ orgId: "gone" })
+        return yield* Persistence.Persistence
+      }),
+      service
+    )
+    const database = yield* foreignConnection(file)
+    database.exec(`DROP TABLE _smithers_cp_deleted_orgs; DELETE FROM _smithers_cp_migrations WHERE migration_id > 1`)
+    yield* Effect.provide(
+      Effect.gen(function*() {
+        const cp = yield* plane
+        const again = yield* Effect.flip(cp.createOrg({ orgId: "gone", slug: "gone", name: "Gone" }))
+        assert.deepInclude(again, { reason: "IdRetired" })
+        yield* cp.deleteOrg({ orgId: "there" })
+        assert.deepStrictEqual(
+          (yield* rows("SELECT org_id FROM _smithers_cp_deleted_orgs ORDER BY org_id")).map((row) => row["org_id"]),
+          ["gone", "there"]
+        )
+      }),
+      service
+    )
+  }))
 
 it.effect("ids are made where none is given, and none is given twice", () =>
   Effect.gen(function*() {
@@ -432,7 +471,11 @@ it.effect("a deleted organization takes its rows and no others; what went is cou
       ) => [table, found.filter((row) => row["org_id"] !== "goes" && !going.has(row["series_id"]!))])
     )
     // The rollups of the other organization have series of their own.
-    assert.deepStrictEqual(yield* everything, model)
+    const { _smithers_cp_deleted_orgs: kept, ...left } = yield* everything
+    const { _smithers_cp_deleted_orgs: none, ...expected } = model
+    assert.deepStrictEqual(left, expected)
+    assert.deepStrictEqual(none, [])
+    assert.deepStrictEqual<unknown>(kept, [{ org_id: "goes", deleted_at_ms: 0, ended_at_ms: null }])
     const counts = {
       teams: 1,
       teamMembers: 1,
@@ -467,5 +510,7 @@ it.effect("an organization that others write to while it is deleted reports what
     ], { concurrency: "unbounded" })
     const [{ deleted }, ...others] = results
     assert.strictEqual(deleted["usageEvents"], others.filter(Either.isRight).length)
-    for (const found of Object.values(yield* everything)) assert.deepStrictEqual(found, [])
+    const { _smithers_cp_deleted_orgs: kept, ...left } = yield* everything
+    assert.lengthOf(kept ?? [], 1)
+    for (const found of Object.values(left)) assert.deepStrictEqual(found, [])
   }).pipe(Effect.provide(Live)))

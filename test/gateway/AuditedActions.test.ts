@@ -237,7 +237,7 @@ const tenants = Effect.gen(function*() {
 })
 
 const observations: ReadonlyArray<Observation> = [
-  { _tag: "Resolved", provider: "env", name: "API_KEY", outcome: "ok" },
+  { _tag: "Resolved", provider: "env", name: "API_KEY", outcome: "ok", reason: null, user: null, keptBy: null },
   { _tag: "Refused", path: "input", kind: "format", found: "github-token" },
   { _tag: "Allowed", path: "input", kind: "format", found: "github-token", reason: "a test" }
 ]

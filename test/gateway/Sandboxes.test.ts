@@ -1,8 +1,10 @@
 import { afterAll, assert, layer } from "@effect/vitest"
 import { Effect, Layer, Schema } from "effect"
+import { createHash } from "node:crypto"
 import fs from "node:fs"
 import os from "node:os"
 import path from "node:path"
+import { ControlPlane, RunBudget } from "../../src/control-plane/index.ts"
 import { ApprovalStore, Engine, EngineConfig, Runner, TimerStore } from "../../src/engine/index.ts"
 import { Journal } from "../../src/journal/index.ts"
 import { systemActor } from "../../src/model/index.ts"
@@ -44,6 +46,24 @@ const scripts = Workflow.make({
   }).pipe(Effect.catchTag("ReviewRejected", Effect.die))
 )
 
+/** Executes a command that needs a secret of its organization, and says what it is told by. */
+const secretive = Workflow.make({
+  name: "secretive",
+  payload: {},
+  success: Schema.Unknown,
+  error: SandboxTask.SandboxFailed,
+  idempotencyKey: () => "secretive"
+}).toLayer(() =>
+  SandboxTask.run({
+    id: "box",
+    runtime: "process",
+    input: null,
+    output: Schema.Unknown,
+    command: ["sh", "-c", "printf %s \"$KEY\" | sha256sum | sed 's/ .*//; s/.*/\"&\"/'"],
+    secrets: { KEY: { provider: "org", name: "acme" } }
+  }).pipe(Effect.catchTag("ReviewRejected", Effect.die))
+)
+
 const sandboxes = Layer.scoped(
   Sandbox.Sandbox,
   Effect.flatMap(
@@ -53,9 +73,9 @@ const sandboxes = Layer.scoped(
 )
 
 const gateway = gatewayOver(
-  Layer.mergeAll(Engine.layer, scripts).pipe(
+  Layer.mergeAll(Engine.layer, scripts, secretive).pipe(
     Layer.provideMerge(Runner.layer),
-    Layer.provide(Layer.mergeAll(ApprovalStore.layer, TimerStore.layer, EngineConfig.layerDefault))
+    Layer.provide(Layer.mergeAll(ApprovalStore.layer, TimerStore.layer, EngineConfig.layerDefault, RunBudget.layer()))
   ),
   sandboxes
 )
@@ -189,5 +209,33 @@ layer(gateway, { excludeTestServices: true })("sandboxes on the wire", (it) => {
       })
       assert.deepStrictEqual(seen.filter((event) => event.startsWith("Sandbox")), [])
       assert.include(seen, "task.output")
+    }))
+
+  it.effect("a sandbox of an organization's run has that organization's secrets, and its seconds count for the project", () =>
+    Effect.gen(function*() {
+      const plane = yield* ControlPlane.ControlPlane
+      for (const orgId of ["acme", "other"]) {
+        yield* plane.createOrg({ orgId, slug: orgId, name: orgId })
+        yield* plane.createProject({ orgId, projectId: "app", slug: "app", name: "app" })
+      }
+      const engine = yield* Engine.Engine
+      const launched = (orgId: string) =>
+        Effect.gen(function*() {
+          const { runId } = yield* ok("launchRun", { workflow: "secretive", orgId, projectId: "app" })
+          return yield* engine.awaitEnd(runId)
+        })
+      const run = yield* launched("acme")
+      has(run, { status: "finished", output: createHash("sha256").update("a-value-for-tests").digest("hex") })
+      const usage = yield* plane.summarizeUsage({ orgId: "acme", projectId: "app" })
+      const seconds = usage.find(({ metric }) => metric === "sandbox_seconds")
+      has(seconds, { unit: "seconds", projectId: "app" })
+      assert.isAbove(seconds!.quantity, 0)
+      const rows = yield* ok("usage.list", { orgId: "acme", metric: "sandbox_seconds" })
+      assert.deepStrictEqual(rows.map(({ projectId, runId }: Wire) => [projectId, runId]), [["app", run.runId]])
+
+      const foreign = yield* launched("other")
+      assert.include(foreign.error?.message, "No secret org:acme")
+      // Failed or not, it took its time; it is the other's.
+      assert.lengthOf(yield* ok("usage.list", { orgId: "acme", metric: "sandbox_seconds" }), 1)
     }))
 })

@@ -266,12 +266,20 @@ it.effect("each resolution is observed by name and outcome before the value is t
     yield* Effect.scoped(resolve("memory:key"))
     yield* Effect.flip(Effect.scoped(resolve("memory:none")))
     yield* Effect.flip(Effect.scoped(resolve("nobody:x")))
-    const of = (provider: string, name: string, outcome: string) => ({ _tag: "Resolved", provider, name, outcome })
+    const of = (provider: string, name: string, outcome: string, reason: string | null = null) => ({
+      _tag: "Resolved",
+      provider,
+      name,
+      outcome,
+      reason,
+      user: null,
+      keptBy: null
+    })
     assert.deepStrictEqual<ReadonlyArray<unknown>>(observed, [
       of("memory", "key", "ok"),
       of("memory", "key", "ok"),
       of("memory", "none", "SecretNotFound"),
-      of("nobody", "x", "SecretUnavailable")
+      of("nobody", "x", "SecretUnavailable", "UnknownProvider")
     ])
     assert.notInclude(JSON.stringify(observed), value)
   }).pipe(Effect.provide(secretsLayer([memory({ key: value })], { observed })))

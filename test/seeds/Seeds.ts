@@ -441,7 +441,10 @@ const controlPlane: Seed = {
         promise("secret manager references, not secret values", [
           "control-plane/Records",
           "billing accounts, identity providers and secret references are written, written anew, read and deleted"
-        ], ["secrets/Secrets", "no schema of the package encodes a value: none has a Redacted in it"]),
+        ], ["secrets/Secrets", "no schema of the package encodes a value: none has a Redacted in it"], [
+          "gateway/OrgSecrets",
+          "one name is what each organization, and a project of it, calls so; rotated and removed it is so at once"
+        ]),
         promise("audit events and org audit export", [
           "control-plane/OrgAudit",
           "an export has everything of one organization, its audit in pages when it is long"
@@ -460,6 +463,9 @@ const controlPlane: Seed = {
         ], [
           "control-plane/Records",
           "a deleted organization takes its rows and no others; what went is counted and kept in the service's audit"
+        ], [
+          "gateway/DeletedOrgs",
+          "takes along its runs: all that have not ended are cancelled, and nobody is asked for them any more"
         ])
       ]
     },

@@ -15,9 +15,19 @@ import {
   Sandbox,
   SandboxStore
 } from "../../src/sandbox/index.ts"
-import { MemoryProvider, SecretGuard, SecretProviders, Secrets } from "../../src/secrets/index.ts"
+import {
+  MemoryProvider,
+  OrgSecrets,
+  SecretGuard,
+  SecretNotFound,
+  SecretProviders,
+  Secrets
+} from "../../src/secrets/index.ts"
 
-/** The sandboxes of a service on a database, with a secret called `token` in memory. */
+/**
+ * The sandboxes of a service on a database, with a secret called `token` in memory, to which whatever an organization
+ * calls by its own id points.
+ */
 export const sandboxesOf = Effect.fnUntraced(function*(
   persistence: Persistence.Persistence["Type"],
   options: { readonly token?: string; readonly environment?: string } = {}
@@ -26,6 +36,12 @@ export const sandboxesOf = Effect.fnUntraced(function*(
     Layer.provide(
       SecretProviders.layer([MemoryProvider.make({ token: Redacted.make(options.token ?? "a-value-for-tests") })])
     ),
+    Layer.provide(Layer.succeed(OrgSecrets, {
+      locate: ({ orgId }, name) =>
+        name === orgId
+          ? Effect.succeed({ provider: "memory", name: "token" })
+          : new SecretNotFound({ provider: "org", secretName: name })
+    })),
     Layer.provideMerge(SecretGuard.layer)
   )
   const context = yield* Layer.build(

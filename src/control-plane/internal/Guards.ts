@@ -6,6 +6,14 @@ import { OrgNotFound, RecordNotFound } from "../ControlPlaneError.ts"
 export const orgExists = (orgId: string): Write.Write<unknown, OrgNotFound> =>
   Write.guard("SELECT 1 FROM _smithers_cp_orgs WHERE org_id = ?", [orgId], () => new OrgNotFound({ orgId }))
 
+/** Of an organization that was never there nothing is said. */
+export const orgNotDeleted = <E>(orgId: string, gone: () => E): Write.Write<unknown, E> =>
+  Write.guard(
+    "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM _smithers_cp_deleted_orgs WHERE org_id = ?)",
+    [orgId],
+    gone
+  )
+
 export const teamExists = (orgId: string, teamId: string): Write.Write<unknown, RecordNotFound> =>
   Write.guard(
     "SELECT 1 FROM _smithers_cp_teams WHERE org_id = ? AND team_id = ?",

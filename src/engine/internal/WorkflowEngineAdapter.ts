@@ -5,7 +5,7 @@ import type { RunStore } from "../../journal/index.ts"
 import { nodeKey } from "../../model/index.ts"
 import type { PersistenceError, Write } from "../../persistence/index.ts"
 import { awaitNode, type CompletedNode } from "../DurableWait.ts"
-import type { InvalidInput, WorkflowNotFound } from "../EngineError.ts"
+import type { InvalidInput, RunConflict, WorkflowNotFound } from "../EngineError.ts"
 import * as Step from "../Step.ts"
 import { ActiveRun, type RunServices } from "./ActiveRun.ts"
 import { codecOf } from "./Codec.ts"
@@ -53,7 +53,7 @@ interface Host {
     runId: string,
     payload: object,
     parentRunId: string | null
-  ) => Effect.Effect<void, RunStore.RunExists | WorkflowNotFound | InvalidInput | PersistenceError>
+  ) => Effect.Effect<void, RunStore.RunExists | RunConflict | WorkflowNotFound | InvalidInput | PersistenceError>
   readonly parentOf: (runId: string) => Effect.Effect<string | null, PersistenceError>
   readonly awaitExit: (
     workflow: Workflow.Any,

@@ -1,7 +1,7 @@
 import { Headers } from "@effect/platform"
 import { type Rpc, RpcSchema } from "@effect/rpc"
 import { Cause, Context, Effect, Either, Metric, Option, Schema, Stream } from "effect"
-import { type Access, administersTenant, type Permit, Principal } from "../../access/index.ts"
+import { type Access, administersTenant, type Permit, Principal, type Tenants } from "../../access/index.ts"
 import type { RunStore } from "../../journal/index.ts"
 import type { Reach } from "../../model/index.ts"
 import { Redaction, type SecretGuard } from "../../secrets/index.ts"
@@ -70,6 +70,7 @@ const methodPattern = /^[a-z][a-zA-Z0-9]*(\.[a-z][a-zA-Z0-9]*)*$/
 
 export const makeDispatcher = (
   access: Access.Access["Type"],
+  tenants: Tenants["Type"],
   runs: RunStore.RunStore["Type"],
   handlers: Context.Context<Rpc.ToHandler<GatewayRpc>>,
   guard: SecretGuard.SecretGuard["Type"],
@@ -81,7 +82,7 @@ export const makeDispatcher = (
     for (const name of [rpc._tag, ...aliasesOf(rpc)]) methods.set(name, method)
   }
   const streaming = methods.get(StreamRunEvents._tag)!
-  const gate = makeTenantGate(access, runs)
+  const gate = makeTenantGate(access, tenants, runs)
 
   const opaque = (cause: Cause.Cause<unknown>, at: string) =>
     Effect.suspend(() => {

@@ -1,5 +1,5 @@
 import { Effect, Option } from "effect"
-import { type Access, type Principal, TenantNotFound } from "../../access/index.ts"
+import { type Access, type Principal, TenantNotFound, type Tenants } from "../../access/index.ts"
 import { RunStore } from "../../journal/index.ts"
 import { type Actor, type CatalogScope, type Reach, reaches } from "../../model/index.ts"
 import type { PersistenceError } from "../../persistence/index.ts"
@@ -36,7 +36,11 @@ interface TenantGate {
  * The one place that decides which calls an organization's grants may make. What they may not know of is answered as what
  * is not there, by the same reads: one indexed row for a run, none for an organization or a project.
  */
-export const makeTenantGate = (access: Access.Access["Type"], runs: RunStore.RunStore["Type"]): TenantGate => {
+export const makeTenantGate = (
+  access: Access.Access["Type"],
+  tenants: Tenants["Type"],
+  runs: RunStore.RunStore["Type"]
+): TenantGate => {
   const text = (payload: unknown, field: string): string | undefined => {
     const value = isObject(payload) ? payload[field] : undefined
     return typeof value === "string" ? value : undefined
@@ -68,8 +72,14 @@ export const makeTenantGate = (access: Access.Access["Type"], runs: RunStore.Run
           )
         ),
     admit: (method, name, principal, payload) => {
-      if (principal.tenant === null) return Effect.succeed(null)
-      return Effect.tap(access.reach(principal, method.scope), (reach) => {
+      const { tenant, tokenId } = principal
+      if (tenant === null) return Effect.succeed(null)
+      // A grant ends with its organization; what an identity provider said of somebody does not.
+      const standing = tokenId !== null ? Effect.void : Effect.flatMap(
+        tenants.hasOrg(tenant.orgId),
+        (isThere) => isThere ? Effect.void : new TenantNotFound({ orgId: tenant.orgId, projectId: null })
+      )
+      return Effect.tap(Effect.zipRight(standing, access.reach(principal, method.scope)), (reach) => {
         if (reach === null) return Effect.void
         switch (method.tenantUse) {
           case "run":

@@ -62,7 +62,8 @@ const conflictCodes = {
   Exists: "CONFLICT",
   NotActive: "RUN_NOT_ACTIVE",
   Active: "RUN_ACTIVE",
-  NotFailed: "CONFLICT"
+  NotFailed: "CONFLICT",
+  OrgDeleted: "CONFLICT"
 } as const
 
 /**

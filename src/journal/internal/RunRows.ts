@@ -1,5 +1,15 @@
 import { Effect, Schema } from "effect"
-import { Actor, Attempt, FailureRecord, Hold, Node, type Run, StartedBy } from "../../model/index.ts"
+import {
+  Actor,
+  Attempt,
+  FailureRecord,
+  Hold,
+  Node,
+  type Run,
+  RunStatus,
+  StartedBy,
+  terminalStatuses
+} from "../../model/index.ts"
 import { PersistenceError, type Write } from "../../persistence/index.ts"
 import type { NodeRecord } from "../RunRecords.ts"
 
@@ -136,6 +146,10 @@ export const unfinishedNodeText =
     error_json = excluded.error_json, finished_at_ms = excluded.finished_at_ms, updated_at_ms = excluded.updated_at_ms
   WHERE _smithers_nodes.state <> 'finished'`
 
+/** By these the index of an organization's runs is searched. */
+export const unendedStatuses = `(${
+  RunStatus.literals.filter((status) => !terminalStatuses.has(status)).map((status) => `'${status}'`).join(", ")
+})`
 export const waitingStatuses = "('waiting-approval', 'waiting-event', 'waiting-timer', 'waiting-quota')"
 
 const encodeActorText = Schema.encodeSync(json(Actor))

@@ -3,7 +3,7 @@ import { Clock, Effect, Option, Redacted, Schedule, Schema } from "effect"
 import { Audit } from "../../audit/index.ts"
 import { systemActor } from "../../model/index.ts"
 import { Persistence } from "../../persistence/index.ts"
-import { Redaction, SandboxEnvironment, SecretGuard, Secrets } from "../../secrets/index.ts"
+import { Redaction, SandboxEnvironment, SecretGuard, Secrets, SecretUser } from "../../secrets/index.ts"
 import { BlobStore } from "../BlobStore.ts"
 import * as Bundle from "../Bundle.ts"
 import { BundleLimits } from "../BundleLimits.ts"
@@ -210,10 +210,9 @@ export const makeExecution = Effect.fnUntraced(function*(root: string, offered: 
         }
       })
     ])
-    const env = yield* Effect.provideService(
-      SandboxEnvironment.build({ literals: request.env, secrets: request.secrets }),
-      Secrets.Secrets,
-      secrets
+    const env = yield* SandboxEnvironment.build({ literals: request.env, secrets: request.secrets }).pipe(
+      Effect.provideService(Secrets.Secrets, secrets),
+      Effect.provideService(SecretUser, { runId: request.runId, tenant: request.tenant ?? null })
     )
     yield* request.record("SandboxShipped", { sandboxId, runtime: runtime.name, bundleSizeBytes: bytes }, [
       store.ship(key, now)

@@ -3,7 +3,7 @@ import { Duration, Effect, Layer, Option, Redacted, Schema } from "effect"
 import { Access, AccessConfig } from "../../../src/access/index.ts"
 import { Audit, AuditSink, AuditTrail, Checkpoints } from "../../../src/audit/index.ts"
 import { Cache } from "../../../src/cache/index.ts"
-import { ControlPlane, GrantTenants, RunBudget } from "../../../src/control-plane/index.ts"
+import { ControlPlane, GrantTenants, OrgEnding, RunBudget, RunTenancy } from "../../../src/control-plane/index.ts"
 import { ApprovalStore, Engine, EngineConfig, Runner, TaskCache, TimerStore } from "../../../src/engine/index.ts"
 import { Gateway, GatewayConfig } from "../../../src/gateway/index.ts"
 import { Journal, RunStore } from "../../../src/journal/index.ts"
@@ -35,6 +35,7 @@ export const engineOf = (methods: Partial<Engine.Engine["Type"]>) =>
           Effect.zipWith(runs.get(runId), runs.summary(runId), (run, summary) => ({ run, summary, blocked: null })),
         launch: missing,
         cancel: missing,
+        cancelOrg: () => Effect.succeed(false),
         pause: missing,
         resume: missing,
         retry: missing,
@@ -54,7 +55,7 @@ const access = Access.layer.pipe(
     }),
     Gateway.layerMethods
   ]),
-  Layer.provideMerge(GrantTenants.layer),
+  Layer.provideMerge(Layer.merge(GrantTenants.layer, RunTenancy.layer)),
   Layer.provideMerge(ControlPlane.layer)
 )
 
@@ -95,6 +96,7 @@ export const gatewayOver = <E, R, E2, R2>(
   config: Config = {}
 ) =>
   Gateway.layer.pipe(
+    Layer.provide(OrgEnding.layer),
     Layer.provide(Layer.succeed(GatewayConfig.GatewayConfig, { ...GatewayConfig.defaults, ...config })),
     Layer.provideMerge(Layer.merge(engine, TaskCache.layer)),
     Layer.provideMerge(sandboxes),
