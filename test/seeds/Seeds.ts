@@ -519,10 +519,13 @@ const controlPlane: Seed = {
           "console/Console",
           "lists the workflows with what they say of themselves"
         ], ["console/Console", "decides on the approvals page, and tells when an approval no longer waits"]),
-        later(
-          "pass ui: { entry, path, title, props } and build a custom Gateway UI",
-          "Custom consoles come with an issue of their own."
-        )
+        promise("pass ui: { entry, path, title, props } and build a custom Gateway UI", [
+          "gateway/Seed",
+          "a gateway with a ui of its own has it at its path, with its title and props, and no console"
+        ], [
+          "console/Console",
+          "stands beside a user interface of the operator's own, which has its title and props, and runs by RPC"
+        ])
       ]
     }
   ]
