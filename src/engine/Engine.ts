@@ -150,6 +150,8 @@ export class Engine extends Context.Tag("smithers-orchestrator/engine/Engine")<
       filter: {
         readonly runId?: string | undefined
         readonly workflow?: string | undefined
+        readonly orgId?: string | undefined
+        readonly projectId?: string | undefined
         readonly reach?: Reach | null | undefined
         readonly limit?: number | undefined
       }
