@@ -42,6 +42,15 @@ export type BatchSummary = typeof BatchSummary.Type
 const Batch = Schema.Struct({ ...summary, body: Schema.String })
 type Batch = typeof Batch.Type
 
+/** What was given up in one channel. */
+export interface DeadCount {
+  readonly channel: Channel
+  readonly batches: number
+  readonly messages: number
+  /** Since when the oldest has been tried. */
+  readonly sinceAtMs: number
+}
+
 /**
  * What is to be delivered and has not been. A message is committed together with what it tells of; messages of a lane
  * become batches of at most 200 messages and 256 KiB (or one message), whose text and id never change.
@@ -73,6 +82,8 @@ export class Outbox extends Context.Tag("smithers-orchestrator/outbox/Outbox")<O
     readonly after?: number | undefined
     readonly limit: number
   }) => Effect.Effect<ReadonlyArray<BatchSummary>, PersistenceError>
+  /** Channels with dead batches. */
+  readonly dead: Effect.Effect<ReadonlyArray<DeadCount>, PersistenceError>
   /** Makes dead batches due again from `nowMs` on, before all that came after them; answers their lanes. */
   readonly revive: (ids: ReadonlyArray<number>, nowMs: number) => Write.Write<number>
   /** Removes dead batches. */
@@ -105,6 +116,9 @@ const dropText = `DELETE FROM _smithers_outbox_batches
   WHERE state = 'dead' AND id IN (SELECT value FROM json_each(?)) RETURNING id`
 const listText = `SELECT ${columns} FROM _smithers_outbox_batches WHERE id > ? AND state = COALESCE(?, state)
   AND channel = COALESCE(?, channel) AND org_id = COALESCE(?, org_id) ORDER BY id LIMIT ?`
+
+const deadText = `SELECT channel, COUNT(*) AS batches, SUM(messages) AS messages, MIN(since_at_ms) AS "sinceAtMs"
+  FROM _smithers_outbox_batches WHERE state = 'dead' GROUP BY channel ORDER BY channel`
 
 const decodeBatches = Schema.decodeUnknown(Schema.Array(Batch))
 const decodeSummaries = Schema.decodeUnknown(Schema.Array(BatchSummary))
@@ -206,6 +220,13 @@ const make = Effect.gen(function*() {
         (rows) => refail(decodeSummaries(rows))
       )
     ),
+    dead: Effect.map(persistence.read(deadText, []), (rows) =>
+      rows.map((row): DeadCount => ({
+        channel: row["channel"] as Channel,
+        batches: Number(row["batches"]),
+        messages: Number(row["messages"]),
+        sinceAtMs: Number(row["sinceAtMs"])
+      }))),
     revive: (ids, nowMs) =>
       Write.rows(reviveText, [nowMs, nowMs, JSON.stringify(ids)]).pipe(
         Write.tapCommitted((rows) => {
