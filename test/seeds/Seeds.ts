@@ -407,10 +407,10 @@ const controlPlane: Seed = {
           "control-plane/Seed",
           "the code of the seed runs as written, and every answer has what was given"
         ]),
-        later(
-          "Or from the scoped package: @smithers-orchestrator/control-plane",
-          "One package is published, with a subpath for each subsystem; a scoped one would only hand it on."
-        ),
+        promise("Or from the scoped package: @smithers-orchestrator/control-plane", [
+          "control-plane/ScopedPackage",
+          "runs the code of the seed with the scoped import, as npm would install both packages"
+        ]),
         promise("organizations", [
           "control-plane/Records",
           "an organization is made, read, listed, changed in part and deleted"
