@@ -1,7 +1,8 @@
-import { spawnSync } from "node:child_process"
+import { execFile } from "node:child_process"
 import fs from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
+import { promisify } from "node:util"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 
 const root = process.cwd()
@@ -35,11 +36,10 @@ const audit = store.exportOrgAudit({ orgId: org.orgId })
 console.log(quota?.remainingQuantity, audit.auditEvents.map(({ action }) => action).join())
 `
 
-const ran = (command: string, args: ReadonlyArray<string>, cwd: string) => {
-  const { status, stderr, stdout } = spawnSync(command, args, { cwd, encoding: "utf8" })
-  assert.strictEqual(status, 0, stdout + stderr)
-  return stdout
-}
+const execute = promisify(execFile)
+
+const ran = async (command: string, args: ReadonlyArray<string>, cwd: string) =>
+  (await execute(command, args, { cwd, maxBuffer: 64 * 1_048_576 })).stdout
 
 describe("@smithers-orchestrator/control-plane", () => {
   const home = fs.mkdtempSync(path.join(tmpdir(), "smithers-scoped-"))
@@ -48,8 +48,8 @@ describe("@smithers-orchestrator/control-plane", () => {
     fs.rmSync(home, { recursive: true, force: true })
   })
 
-  beforeAll(() => {
-    const packed = ran(
+  beforeAll(async () => {
+    const packed = await ran(
       "npm",
       ["pack", "--offline", "--ignore-scripts", "--json", "--pack-destination", home, root, scoped],
       home
@@ -59,7 +59,7 @@ describe("@smithers-orchestrator/control-plane", () => {
       fs.mkdirSync(folder, { recursive: true })
       // Some versions of npm say the name of the package where that of the file belongs.
       const file = path.join(home, path.basename(filename.replace("@", "").replace("/", "-")))
-      ran("tar", ["-xzf", file, "-C", folder, "--strip-components=1"], home)
+      await ran("tar", ["-xzf", file, "-C", folder, "--strip-components=1"], home)
     }
     for (const name of [...Object.keys(manifestOf(root).dependencies), "@types/better-sqlite3", "@types/node"]) {
       fs.mkdirSync(path.dirname(path.join(modules, name)), { recursive: true })
@@ -87,19 +87,19 @@ describe("@smithers-orchestrator/control-plane", () => {
     assert.isFalse(fs.existsSync(path.join(modules, "smithers-orchestrator/dist/packages")))
   })
 
-  it("runs the code of the seed with the scoped import, as npm would install both packages", () => {
+  it("runs the code of the seed with the scoped import, as npm would install both packages", async () => {
     fs.writeFileSync(path.join(home, "seed.mjs"), program)
     assert.strictEqual(
-      ran(process.execPath, ["seed.mjs"], home),
+      await ran(process.execPath, ["seed.mjs"], home),
       "9958000 org.create,project.create,usage_limit.upsert\n"
     )
   })
 
-  it("has the types of the store, which its users' compiler finds", () => {
+  it("has the types of the store, which its users' compiler finds", async () => {
     const wrong =
       `${program}\n// @ts-expect-error -- a quantity is a number\nstore.recordUsage({ ...metered, quantity: "1" })\n`
     fs.writeFileSync(path.join(home, "seed.mts"), wrong)
     const options = ["--noEmit", "--strict", "--skipLibCheck", "--module", "nodenext", "--target", "es2022"]
-    ran(process.execPath, [path.join(root, "node_modules/typescript/bin/tsc"), ...options, "seed.mts"], home)
+    await ran(process.execPath, [path.join(root, "node_modules/typescript/bin/tsc"), ...options, "seed.mts"], home)
   }, 120_000)
 })
