@@ -8,6 +8,7 @@ import { build as bundle } from "vite"
 import { bundleProgram } from "./bundle.mjs"
 import { importDirectly } from "./directImports.mjs"
 import { writeBuildRecord } from "./gate.mjs"
+import { writePackages } from "./packages.mjs"
 import { sourcesHash, writeBuiltHash } from "./sources.mjs"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
@@ -39,6 +40,7 @@ try {
   else {
     importDirectly(root, fresh)
     if (existsSync(join(fresh, "program.js"))) bundleProgram(fresh)
+    writePackages(root, fresh)
     if (existsSync(join(root, "src/console/index.html"))) await buildConsole()
     const main = join(fresh, "main.js")
     if (existsSync(main)) chmodSync(main, 0o755)

@@ -11,7 +11,8 @@ const inputs = [
   "scripts/build.mjs",
   "scripts/bundle.mjs",
   "scripts/directImports.mjs",
-  "scripts/gate.mjs"
+  "scripts/gate.mjs",
+  "scripts/packages.mjs"
 ]
 
 /** @param {string} root */

@@ -179,13 +179,13 @@ const Info = Layer.scoped(
   Effect.gen(function*() {
     const { home } = yield* Persistence.Persistence
     const { adminTokenFile } = yield* Access.Access
-    const { address: { url } } = yield* Gateway.Gateway
+    const { address: { url }, mountPath } = yield* Gateway.Gateway
     const engine = yield* Engine.Engine
     const modules = yield* WorkflowModules.WorkflowModules
     yield* Home.publishAddress(home, url)
     return ServiceInfo.of({
       url,
-      console: `${url}/console`,
+      console: `${url}${mountPath ?? "/console"}`,
       pid: process.pid,
       home,
       adminTokenFile: Option.getOrNull(adminTokenFile),

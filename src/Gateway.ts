@@ -1,13 +1,16 @@
 import { ConfigProvider, Effect, Layer, ManagedRuntime } from "effect"
 import type { ServiceDocument } from "./cli/Documents.ts"
-import { Gateway as Layers } from "./gateway/index.ts"
+import { type CustomUi, Gateway as Layers } from "./gateway/index.ts"
 
 export * from "./gateway/index.ts"
 
 /** What a gateway is told; every other setting is read from `SMITHERS_…`, as `node dist/main.js` does. */
 export interface GatewayOptions {
-  /** Serve the built-in console, at `/console`; false unless given. */
-  readonly ui?: boolean
+  /**
+   * `true`: serve the built-in console, at `/console`. An object: a user interface of one's own instead, at `path`
+   * (`/console` unless given). Neither unless given.
+   */
+  readonly ui?: boolean | (Pick<CustomUi, "entry"> & Partial<CustomUi>)
   /** Directory of the database and all else; `SMITHERS_HOME` unless given. */
   readonly home?: string
   /** `SMITHERS_HOST` unless given. */
@@ -18,11 +21,33 @@ export interface GatewayOptions {
   readonly workflows?: ReadonlyArray<string>
 }
 
+/** Text that is no JSON if the value has none: the setting is refused then, with its name and bound. */
+const jsonOrNot = (value: unknown): string => {
+  try {
+    return String(JSON.stringify(value))
+  } catch {
+    return ""
+  }
+}
+
+const uiSettings = ({ entry, path, title, ...more }: Exclude<GatewayOptions["ui"], boolean | undefined>) => ({
+  UI_ENTRY: entry,
+  UI_PATH: path,
+  UI_TITLE: title,
+  UI_PROPS: "props" in more ? jsonOrNot(more.props) : undefined
+})
+
 const settings = ({ home, host, port, ui = false, workflows }: GatewayOptions): ReadonlyMap<string, string> =>
   new Map(
-    Object.entries({ CONSOLE: ui, HOME: home, HOST: host, PORT: port, WORKFLOWS: workflows?.join() }).flatMap(
-      ([name, value]): ReadonlyArray<readonly [string, string]> =>
-        value === undefined ? [] : [[`SMITHERS_${name}`, String(value)]]
+    Object.entries({
+      CONSOLE: ui === true,
+      HOME: home,
+      HOST: host,
+      PORT: port,
+      WORKFLOWS: workflows?.join(),
+      ...(typeof ui === "boolean" ? {} : uiSettings(ui))
+    }).flatMap(([name, value]): ReadonlyArray<readonly [string, string]> =>
+      value === undefined ? [] : [[`SMITHERS_${name}`, String(value)]]
     )
   )
 

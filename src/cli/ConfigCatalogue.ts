@@ -90,6 +90,18 @@ export const catalogue: ReadonlyArray<Setting> = [
   ),
   setting("SMITHERS_HEARTBEAT", "15 seconds", "Between two ticks to each WebSocket connection."),
   setting("SMITHERS_CONSOLE", "true", "Whether the console is served, at /console."),
+  setting(
+    "SMITHERS_UI_ENTRY",
+    null,
+    "ES module of a user interface of your own, .js or .mjs, in a folder of its own; unset: there is none."
+  ),
+  setting(
+    "SMITHERS_UI_PATH",
+    "/console",
+    "Where it is mounted, up to 128 characters; /console takes the place of the console."
+  ),
+  setting("SMITHERS_UI_TITLE", "Smithers", "Title of its page, up to 200 characters."),
+  setting("SMITHERS_UI_PROPS", "{}", "What it is handed: JSON of up to 65536 bytes, which anybody can read."),
   setting("SMITHERS_INSECURE_BIND", "false", "Listen on a host that is not loopback without TLS."),
   setting("SMITHERS_CANCEL_GRACE", "10 seconds", "How long the tasks of a cancelled run may take to stop."),
   setting("SMITHERS_MAX_RESUMES", "10", "Resumes in a row without progress before a run is quarantined."),

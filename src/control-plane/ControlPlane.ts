@@ -74,7 +74,9 @@ const make = Effect.gen(function*() {
   const persistence = yield* Persistence.Persistence
   const audit = yield* Audit.Audit
   yield* persistence.migrate(migrations)
-  return ControlPlane.of(methodsOn(makePlane(persistence, audit.append, yield* UsageFeed)))
+  const feed = yield* UsageFeed
+  if (feed !== null) yield* feed.attach
+  return ControlPlane.of(methodsOn(makePlane(persistence, audit.append, feed?.isOpen === true ? feed : null)))
 })
 
 /** The control plane in the one database; migrates its tables. */

@@ -28,7 +28,8 @@ const answer = <A, E>(effect: Effect.Effect<A, E>): A => {
  * another process (the database's `busy_timeout`).
  *
  * Changes are made by the service itself (`system`) and written to the audit of the organization; that of the service, a
- * log which only the service appends to, does not hear of them, and what is recorded here is delivered to no `BillingSink`.
+ * log which only the service appends to and which is what is delivered of audits, does not hear of them. Usage that is
+ * recorded on the file of a service which delivers it is delivered like any other, once the service runs.
  */
 export type ControlPlaneStore = Synchronous
 

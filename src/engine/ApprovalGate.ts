@@ -1,7 +1,8 @@
 import type { WorkflowEngine } from "@effect/workflow"
-import { Effect, Option, Schema } from "effect"
+import { Context, Effect, Option, Schema } from "effect"
 import { createHash } from "node:crypto"
 import { ApprovalOutcome, Bounds } from "../model/index.ts"
+import { ApprovalPaths } from "./ApprovalPaths.ts"
 import { awaitNode } from "./DurableWait.ts"
 import { InvalidInput } from "./EngineError.ts"
 import type { ActiveRun } from "./internal/ActiveRun.ts"
@@ -54,16 +55,29 @@ const refuseAsked = (
     Effect.flatMap(encodePayload(asked), (text) => refuseSecrets(guard, { field: `approval ${id}`, text }))
   )
 
+/** Whom the request does not name, the workflow may have declared. */
+const withOwners = ({ workflow }: ActiveRun, asked: ApprovalRequest): ApprovalRequest => {
+  const declared = Context.get(workflow.annotations, ApprovalPaths)?.find(({ id }) => id === asked.id)
+  return declared === undefined
+    ? asked
+    : {
+      ...asked,
+      owner: asked.owner ?? declared.owner,
+      fallbackOwner: asked.fallbackOwner ?? declared.fallbackOwner
+    }
+}
+
 /**
  * Asks a person and waits for the answer, parked, for as long as it takes. The decision binds to the payload's hash: a
  * body that asks to approve something else than what was decided stops as diverged instead of going on.
  */
 export const request = (
-  options: ApprovalRequest,
+  given: ApprovalRequest,
   site: { readonly stack?: string }
 ): Effect.Effect<ApprovalOutcome, never, WorkflowEngine.WorkflowInstance> =>
   Effect.gen(function*() {
     const run = yield* currentRun
+    const options = withOwners(run, given)
     const iteration = yield* CurrentIteration
     const stored = yield* enter(run, options.id, iteration, site)
     if (stored !== undefined && stored.kind !== "approval") {

@@ -69,6 +69,8 @@ export class ApprovalStore extends Context.Tag("smithers-orchestrator/engine/App
       filter: {
         readonly runId?: string | undefined
         readonly workflow?: string | undefined
+        readonly orgId?: string | undefined
+        readonly projectId?: string | undefined
         /** Of runs that are within it; all of them unless given. */
         readonly reach?: Reach | null | undefined
         readonly limit?: number | undefined
@@ -186,6 +188,8 @@ const make = Effect.gen(function*() {
         const conditions = [...reachedConditions(filter.reach)]
         if (filter.runId !== undefined) conditions.push(["run_id = ?", filter.runId])
         if (filter.workflow !== undefined) conditions.push(["workflow = ?", filter.workflow])
+        if (filter.orgId !== undefined) conditions.push(["org_id = ?", filter.orgId])
+        if (filter.projectId !== undefined) conditions.push(["project_id = ?", filter.projectId])
         return Effect.flatMap(
           persistence.read(
             `SELECT ${columns} FROM _smithers_approvals

@@ -18,6 +18,7 @@ import {
 } from "../model/index.ts"
 import { Persistence, type PersistenceError, Write } from "../persistence/index.ts"
 import { SecretGuard } from "../secrets/index.ts"
+import { ApprovalPaths, type DeclaredApproval } from "./ApprovalPaths.ts"
 import { type ApprovalPath, ApprovalStore } from "./ApprovalStore.ts"
 import { Budget } from "./Budget.ts"
 import { completion } from "./DurableWait.ts"
@@ -65,6 +66,8 @@ export interface WorkflowInfo {
   /** JSON Schema of the launch input, if the payload schema has one. */
   readonly inputSchema: unknown
   readonly moduleRevision: string | null
+  /** Where it asks for approval, as it says itself; null: it does not say. */
+  readonly approvals: ReadonlyArray<DeclaredApproval> | null
 }
 
 /** What keeps a run from going on, if anything. */
@@ -159,6 +162,8 @@ export class Engine extends Context.Tag("smithers-orchestrator/engine/Engine")<
       filter: {
         readonly runId?: string | undefined
         readonly workflow?: string | undefined
+        readonly orgId?: string | undefined
+        readonly projectId?: string | undefined
         readonly reach?: Reach | null | undefined
         readonly limit?: number | undefined
       }
@@ -260,7 +265,8 @@ const make = Effect.gen(function*() {
     title: Context.get(workflow.annotations, Title),
     description: Context.get(workflow.annotations, Description),
     inputSchema: Option.getOrNull(Option.liftThrowable(() => JSONSchema.make(schemasOf(workflow).payload))()),
-    moduleRevision: Context.get(workflow.annotations, ModuleRevision)
+    moduleRevision: Context.get(workflow.annotations, ModuleRevision),
+    approvals: Context.get(workflow.annotations, ApprovalPaths)
   })
 
   const launch = (options: LaunchOptions) =>

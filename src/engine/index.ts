@@ -13,6 +13,7 @@
  */
 import { Redaction, SecretRef, Secrets } from "../secrets/index.ts"
 export * as ApprovalGate from "./ApprovalGate.ts"
+export { ApprovalPaths } from "./ApprovalPaths.ts"
 export * as ApprovalStore from "./ApprovalStore.ts"
 export * as Budget from "./Budget.ts"
 export * as Engine from "./Engine.ts"

@@ -3,6 +3,7 @@ import { holds } from "../access/index.ts"
 import { Engine } from "../engine/index.ts"
 import { Authorized, Caller } from "./Caller.ts"
 import { ApprovalRpcs, failure, ListApprovals, SubmitApproval } from "./contract.ts"
+import { ofOneOrg } from "./internal/launchTenant.ts"
 import { toApprovalRow } from "./internal/rows.ts"
 import { failAs } from "./internal/wireErrors.ts"
 
@@ -13,10 +14,12 @@ export const layer = ApprovalRpcs.middleware(Authorized).toLayer(Effect.gen(func
   const deciding = failAs(SubmitApproval.errorSchema)
 
   return {
-    listApprovals: ({ filter, limit, runId, workflow }) =>
+    listApprovals: ({ filter, ...given }) =>
       Effect.gen(function*() {
         const { reach } = yield* Caller
-        return (yield* engine.approvals({ runId, workflow, limit, ...filter, reach })).map(toApprovalRow)
+        const asked = { ...given, ...filter }
+        yield* ofOneOrg(reach, asked)
+        return (yield* engine.approvals({ ...asked, reach })).map(toApprovalRow)
       }).pipe(listing),
 
     submitApproval: ({ decision, iteration, nodeId, note, payloadSha256, runId, ...given }) =>

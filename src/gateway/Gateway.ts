@@ -5,6 +5,7 @@ import { Access, Methods, Tenants } from "../access/index.ts"
 import { Audit } from "../audit/index.ts"
 import { Engine } from "../engine/index.ts"
 import { Journal, RunStore } from "../journal/index.ts"
+import { Persistence } from "../persistence/index.ts"
 import { SecretGuard } from "../secrets/index.ts"
 import * as ApprovalHandlers from "./ApprovalHandlers.ts"
 import * as AuditHandlers from "./AuditHandlers.ts"
@@ -16,13 +17,14 @@ import * as EventHandlers from "./EventHandlers.ts"
 import { GatewayConfig } from "./GatewayConfig.ts"
 import * as HealthHandlers from "./HealthHandlers.ts"
 import { makeAccessLog } from "./internal/AccessLog.ts"
-import { loadConsole, noConsole } from "./internal/ConsoleFiles.ts"
+import { loadConsole, noConsole, together } from "./internal/ConsoleFiles.ts"
 import { makeDispatcher } from "./internal/Dispatcher.ts"
 import { makeHttpFace } from "./internal/HttpFace.ts"
 import { makeHub } from "./internal/Hub.ts"
 import { type Address, listen } from "./internal/Listener.ts"
 import { makeSnapshot } from "./internal/Snapshot.ts"
 import { makeStreamCaps } from "./internal/StreamCaps.ts"
+import { loadUi } from "./internal/UiFiles.ts"
 import { makeUpgrades } from "./internal/Upgrades.ts"
 import * as NodeHandlers from "./NodeHandlers.ts"
 import * as OrgRecordHandlers from "./OrgRecordHandlers.ts"
@@ -39,6 +41,8 @@ import * as WorkflowHandlers from "./WorkflowHandlers.ts"
 export class Gateway extends Context.Tag("smithers-orchestrator/gateway/Gateway")<Gateway, {
   /** Where it listens; the port is the real one also when any free one was asked for. */
   readonly address: Address
+  /** Where the console is, else the user interface of one's own; null without either. */
+  readonly mountPath: string | null
 }>() {}
 
 /** The life of a fiber per request is not worth measuring: the calls are, and counting both costs as much as a call. */
@@ -58,13 +62,19 @@ const make = Effect.gen(function*() {
     config.consoleDirectory,
     () => path.resolve(path.dirname(new URL(import.meta.url).pathname), "../console")
   )
+  const { home } = yield* Persistence.Persistence
+  const ui = yield* Option.match(config.ui, {
+    onNone: () => Effect.succeed(noConsole),
+    onSome: (custom) => loadUi(custom, home)
+  })
+  const builtIn = config.console && ui.mountPath !== "/console" ? yield* loadConsole(consoleDirectory) : noConsole
   const accessLog = yield* makeAccessLog(yield* Audit.Audit)
   const dispatcher = makeDispatcher(access, yield* Tenants, runs, handlers, yield* SecretGuard.SecretGuard, accessLog)
   const serve = makeHttpFace({
     dispatcher,
     engine,
     state,
-    console: config.console ? yield* loadConsole(consoleDirectory) : noConsole,
+    console: together(ui, builtIn),
     allowedOrigins: config.allowedOrigins
   })
   const hub = yield* makeHub(journal, runs, state, Duration.toMillis(config.heartbeat))
@@ -104,7 +114,7 @@ const make = Effect.gen(function*() {
     goodbye: upgrades.goodbye,
     terminate: upgrades.terminate
   })
-  return Gateway.of({ address })
+  return Gateway.of({ address, mountPath: builtIn.mountPath ?? ui.mountPath })
 })
 
 const handlers = Layer.mergeAll(

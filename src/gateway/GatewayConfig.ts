@@ -1,4 +1,5 @@
-import { Config, Context, Duration, Effect, Layer, Option } from "effect"
+import { Config, ConfigError, Context, Duration, Effect, Either, Layer, Option, Schema } from "effect"
+import { type CustomUi, uiDefaults, UiPath, UiProps, uiPropsBound, UiTitle } from "./CustomUi.ts"
 
 /** Where the gateway listens, and what it hosts. */
 export class GatewayConfig extends Context.Tag("smithers-orchestrator/gateway/GatewayConfig")<GatewayConfig, {
@@ -15,6 +16,8 @@ export class GatewayConfig extends Context.Tag("smithers-orchestrator/gateway/Ga
   readonly heartbeat: Duration.Duration
   /** Whether the console is served, at `/console`. */
   readonly console: boolean
+  /** A user interface of one's own, beside the console or in its place. */
+  readonly ui: Option.Option<CustomUi>
   /** Folder of the built console; none: `console/` beside the compiled code. */
   readonly consoleDirectory: Option.Option<string>
 }>() {}
@@ -28,6 +31,7 @@ export const defaults: Context.Tag.Service<GatewayConfig> = {
   allowedOrigins: [],
   heartbeat: Duration.seconds(15),
   console: true,
+  ui: Option.none(),
   consoleDirectory: Option.none()
 }
 
@@ -37,9 +41,28 @@ const bothOrNeither = {
     Option.isSome(cert) === Option.isSome(key)
 }
 
+const decodeProps = Schema.decodeUnknownEither(Schema.parseJson(UiProps))
+
+const ui = Config.map(
+  Config.all({
+    entry: Config.option(Config.nonEmptyString("UI_ENTRY")),
+    path: Config.withDefault(Schema.Config("UI_PATH", UiPath), uiDefaults.path),
+    title: Config.withDefault(Schema.Config("UI_TITLE", UiTitle), uiDefaults.title),
+    props: Config.withDefault(
+      Config.mapOrFail(
+        Config.string("UI_PROPS"),
+        (text) => Either.mapLeft(decodeProps(text), () => ConfigError.InvalidData([], uiPropsBound))
+      ),
+      uiDefaults.props
+    )
+  }),
+  ({ entry, ...page }) => Option.map(entry, (file): CustomUi => ({ entry: file, ...page }))
+)
+
 /**
  * From `SMITHERS_HOST` (127.0.0.1), `SMITHERS_PORT` (7331), `SMITHERS_TLS_CERT`, `SMITHERS_TLS_KEY`,
- * `SMITHERS_INSECURE_BIND`, `SMITHERS_ALLOWED_ORIGINS`, `SMITHERS_HEARTBEAT` and `SMITHERS_CONSOLE` (true).
+ * `SMITHERS_INSECURE_BIND`, `SMITHERS_ALLOWED_ORIGINS`, `SMITHERS_HEARTBEAT`, `SMITHERS_CONSOLE` (true) and, of a user
+ * interface of one's own, `SMITHERS_UI_ENTRY`, `SMITHERS_UI_PATH`, `SMITHERS_UI_TITLE` and `SMITHERS_UI_PROPS`.
  */
 export const layerConfig = Layer.effect(
   GatewayConfig,
@@ -70,7 +93,8 @@ export const layerConfig = Layer.effect(
           }),
           defaults.heartbeat
         ),
-        console: Config.withDefault(Config.boolean("CONSOLE"), defaults.console)
+        console: Config.withDefault(Config.boolean("CONSOLE"), defaults.console),
+        ui
       }),
       "SMITHERS"
     ),

@@ -16,7 +16,7 @@ import {
   RunRpcs
 } from "./contract.ts"
 import { isObject } from "./internal/Json.ts"
-import { launchTenant } from "./internal/launchTenant.ts"
+import { launchTenant, ofOneOrg } from "./internal/launchTenant.ts"
 import { toRunDetail, toRunRow } from "./internal/rows.ts"
 import { failAs } from "./internal/wireErrors.ts"
 
@@ -57,6 +57,7 @@ export const layer = RunRpcs.middleware(Authorized).toLayer(Effect.gen(function*
     listRuns: ({ filter = {} }) =>
       listing(Effect.gen(function*() {
         const { reach } = yield* Caller
+        yield* ofOneOrg(reach, filter)
         return (yield* runs.list({ ...filter, reach })).map(toRunRow)
       })),
 

@@ -1,6 +1,6 @@
 import { HttpClient, HttpClientRequest, Socket } from "@effect/platform"
 import type { Rpc } from "@effect/rpc"
-import { Effect, Either, Option, type ParseResult, Redacted, Schedule, Schema, Stream } from "effect"
+import { Effect, Either, identity, Option, type ParseResult, Redacted, Schedule, Schema, Stream } from "effect"
 import {
   FailureCode,
   GatewayFailure,
@@ -30,7 +30,8 @@ export type GatewayError = GatewayFailure | GatewayUnreachable
 export interface GatewayClientOptions {
   /** `http://host:port`, without a path. */
   readonly baseUrl: string
-  readonly token: Redacted.Redacted
+  /** Unless given, a page of the gateway is who has signed in to its browser session. */
+  readonly token?: Redacted.Redacted | undefined
 }
 
 type Call = Exclude<GatewayRpc, { readonly _tag: "streamRunEvents" }>
@@ -87,7 +88,10 @@ export const make = Effect.fnUntraced(function*(options: GatewayClientOptions) {
   const openSocket = yield* Socket.WebSocketConstructor
   const baseUrl = options.baseUrl.replace(/\/+$/, "")
   const socketUrl = `${baseUrl.replace(/^http/, "ws")}/`
-  const token = Redacted.value(options.token)
+  const token = options.token === undefined ? undefined : Redacted.value(options.token)
+  const authorized = token === undefined
+    ? identity<HttpClientRequest.HttpClientRequest>
+    : HttpClientRequest.bearerToken(token)
 
   const unreachable = (reason: GatewayUnreachable["reason"], detail: string) =>
     new GatewayUnreachable({ reason, url: baseUrl, detail })
@@ -98,7 +102,7 @@ export const make = Effect.fnUntraced(function*(options: GatewayClientOptions) {
     const decode = Schema.decodeUnknown(rpc.successSchema as Schema.Schema<unknown, unknown>)
     return (payload: object) =>
       HttpClientRequest.post(`${baseUrl}/v1/rpc/${rpc._tag}`).pipe(
-        HttpClientRequest.bearerToken(token),
+        authorized,
         HttpClientRequest.bodyUnsafeJson({ params: payload, method: rpc._tag }),
         http.execute,
         Effect.flatMap((response) => response.text),
@@ -154,7 +158,7 @@ export const make = Effect.fnUntraced(function*(options: GatewayClientOptions) {
                 minProtocol: 1,
                 maxProtocol: 1,
                 client: { id: "smithers" },
-                auth: { token },
+                ...(token === undefined ? {} : { auth: { token } }),
                 subscribe: [runId]
               }
             })))

@@ -422,7 +422,10 @@ const make = Effect.gen(function*() {
     list: (filter) => {
       const conditions = [...reachedConditions(filter.reach)]
       if (filter.orgId !== undefined) conditions.push(["org_id = ?", filter.orgId])
-      if (filter.projectId !== undefined) conditions.push(["project_id = ?", filter.projectId])
+      if (filter.projectId !== undefined) {
+        // Of one status there are fewer than of one project, as it is usually asked: the index is that of the status then.
+        conditions.push([`${filter.status === undefined ? "" : "+"}project_id = ?`, filter.projectId])
+      }
       if (filter.status !== undefined) conditions.push(["status = ?", filter.status])
       if (filter.workflow !== undefined) conditions.push(["workflow = ?", filter.workflow])
       if (filter.parentRunId !== undefined) conditions.push(["parent_run_id = ?", filter.parentRunId])

@@ -115,6 +115,10 @@ export const migrations: Migrations.Migrations = {
         `CREATE INDEX IF NOT EXISTS _smithers_runs_org_status ON _smithers_runs (org_id, status, created_at_ms, run_id)
           WHERE org_id IS NOT NULL`
       ))
+    ),
+    "0006_runs_of_projects": Migrations.statements(
+      `CREATE INDEX IF NOT EXISTS _smithers_runs_project ON _smithers_runs (org_id, project_id, created_at_ms, run_id)
+        WHERE project_id IS NOT NULL`
     )
   }
 }

@@ -1,4 +1,4 @@
-import { Cause, Clock, Duration, Effect, Exit, FiberSet, Layer, Option, Random } from "effect"
+import { Cause, Clock, Duration, Effect, Exit, FiberSet, Layer, Option, Random, Schedule } from "effect"
 import { Audit } from "../audit/index.ts"
 import { systemActor } from "../model/index.ts"
 import { Persistence, Write } from "../persistence/index.ts"
@@ -29,7 +29,7 @@ const errorOf = (cause: Cause.Cause<{ readonly message: string }>): string =>
 /**
  * Delivers what the outbox holds, one fiber a lane, as long as the layer lives.
  *
- * A lane sleeps until it is stirred or its next attempt is due; nothing is polled. Its batches are offered in order, and
+ * A lane sleeps until it is stirred or its next attempt is due; but for what other processes store, nothing is polled. Its batches are offered in order, and
  * one that is not taken holds up its own lane only. After `maxAttempts` or `maxAge` it becomes a dead letter, which is
  * audited, and the next one has its turn. A delivery whose end could not be recorded, because the process died, is
  * offered again under the same id.
@@ -122,9 +122,16 @@ const make = Effect.gen(function*() {
       return FiberSet.run(fibers, work(lane, key, fresh))
     })
 
-  yield* Effect.forEach(yield* outbox.lanes, start, { discard: true })
-  yield* Effect.forkScoped(
-    Effect.forever(Effect.flatMap(outbox.stirred, (lanes) => Effect.forEach(lanes, start, { discard: true })))
+  const startAll = (lanes: ReadonlyArray<Lane>) => Effect.forEach(lanes, start, { discard: true })
+
+  yield* Effect.flatMap(outbox.lanes, startAll)
+  yield* Effect.forkScoped(Effect.forever(Effect.flatMap(outbox.stirred, startAll)))
+  if (!outbox.isOpen("billing")) return
+  // Nothing tells this process of what another one has stored.
+  yield* Effect.flatMap(outbox.arrived, startAll).pipe(
+    Effect.catchAll((error) => Effect.logError("The outbox could not be read", error)),
+    Effect.repeat(Schedule.spaced("5 seconds")),
+    Effect.forkScoped
   )
 })
 

@@ -15,6 +15,8 @@ export class DeadLetters extends Context.Tag("smithers-orchestrator/outbox/DeadL
     readonly after?: number | undefined
     readonly limit: number
   }) => Effect.Effect<ReadonlyArray<Outbox.BatchSummary>, PersistenceError>
+  /** What was given up, by channel; nothing of channels without any. */
+  readonly dead: Effect.Effect<ReadonlyArray<Outbox.DeadCount>, PersistenceError>
   /**
    * Offers dead batches again, under the id they had, as long and as often as a new one; ahead of what waits in their lanes, behind what
    * was delivered since. Answers how many there were: an id that is not of a dead batch is passed over.
@@ -53,6 +55,7 @@ const make = Effect.gen(function*() {
   return DeadLetters.of({
     list: (query) =>
       outbox.list({ ...query, limit: Number.clamp(query.limit, { minimum: 0, maximum: Bounds.pageRows }) }),
+    dead: outbox.dead,
     retry: Effect.fn("DeadLetters.retry")((ids, actor) =>
       changing("outbox.retry", ids, actor, (nowMs) => outbox.revive(ids, nowMs))
     ),

@@ -42,6 +42,15 @@ export type BatchSummary = typeof BatchSummary.Type
 const Batch = Schema.Struct({ ...summary, body: Schema.String })
 type Batch = typeof Batch.Type
 
+/** What was given up in one channel. */
+export interface DeadCount {
+  readonly channel: Channel
+  readonly batches: number
+  readonly messages: number
+  /** Since when the oldest has been tried. */
+  readonly sinceAtMs: number
+}
+
 /**
  * What is to be delivered and has not been. A message is committed together with what it tells of; messages of a lane
  * become batches of at most 200 messages and 256 KiB (or one message), whose text and id never change.
@@ -54,6 +63,16 @@ export class Outbox extends Context.Tag("smithers-orchestrator/outbox/Outbox")<O
     channel: Channel,
     messages: (answer: A) => ReadonlyArray<Message>
   ) => <E>(unit: Write.Write<A, E>) => Write.Write<A, E>
+  /** Stirs lanes of the channel when a unit has committed by which their messages were stored otherwise. */
+  readonly stir: <A>(
+    channel: Channel,
+    orgIds: (answer: A) => ReadonlyArray<string>
+  ) => <E>(unit: Write.Write<A, E>) => Write.Write<A, E>
+  /**
+   * Lanes of open channels that got messages since this was asked last, other processes' among them; costs next to
+   * nothing when there are none.
+   */
+  readonly arrived: Effect.Effect<ReadonlyArray<Lane>, PersistenceError>
   /** Lanes of open channels that have something now; for after a start. */
   readonly lanes: Effect.Effect<ReadonlyArray<Lane>, PersistenceError>
   /** Waits until lanes got something, and takes them. */
@@ -73,6 +92,8 @@ export class Outbox extends Context.Tag("smithers-orchestrator/outbox/Outbox")<O
     readonly after?: number | undefined
     readonly limit: number
   }) => Effect.Effect<ReadonlyArray<BatchSummary>, PersistenceError>
+  /** Channels with dead batches. */
+  readonly dead: Effect.Effect<ReadonlyArray<DeadCount>, PersistenceError>
   /** Makes dead batches due again from `nowMs` on, before all that came after them; answers their lanes. */
   readonly revive: (ids: ReadonlyArray<number>, nowMs: number) => Write.Write<number>
   /** Removes dead batches. */
@@ -98,6 +119,8 @@ const batchText = `INSERT INTO _smithers_outbox_batches
 const takenText = "DELETE FROM _smithers_outbox WHERE channel = ? AND org_id = ? AND id <= ?"
 const lanesText = `SELECT DISTINCT channel, org_id AS "orgId" FROM _smithers_outbox
   UNION SELECT DISTINCT channel, org_id FROM _smithers_outbox_batches WHERE state = 'due'`
+const lastText = "SELECT COALESCE(MAX(id), 0) AS id FROM _smithers_outbox"
+const arrivedText = `SELECT DISTINCT channel, org_id AS "orgId" FROM _smithers_outbox WHERE id > ?`
 const failedText = `UPDATE _smithers_outbox_batches SET attempts = ?, next_at_ms = ?, error = ?, state = ? WHERE id = ?`
 const reviveText = `UPDATE _smithers_outbox_batches SET state = 'due', attempts = 0, since_at_ms = ?, next_at_ms = ?
   WHERE state = 'dead' AND id IN (SELECT value FROM json_each(?)) RETURNING channel, org_id AS "orgId"`
@@ -105,6 +128,9 @@ const dropText = `DELETE FROM _smithers_outbox_batches
   WHERE state = 'dead' AND id IN (SELECT value FROM json_each(?)) RETURNING id`
 const listText = `SELECT ${columns} FROM _smithers_outbox_batches WHERE id > ? AND state = COALESCE(?, state)
   AND channel = COALESCE(?, channel) AND org_id = COALESCE(?, org_id) ORDER BY id LIMIT ?`
+
+const deadText = `SELECT channel, COUNT(*) AS batches, SUM(messages) AS messages, MIN(since_at_ms) AS "sinceAtMs"
+  FROM _smithers_outbox_batches WHERE state = 'dead' GROUP BY channel ORDER BY channel`
 
 const decodeBatches = Schema.decodeUnknown(Schema.Array(Batch))
 const decodeSummaries = Schema.decodeUnknown(Schema.Array(BatchSummary))
@@ -120,6 +146,13 @@ const make = Effect.gen(function*() {
   yield* persistence.migrate(migrations)
   const stirred = new Map<string, Lane>()
   const latch = yield* Effect.makeLatch(false)
+
+  /** The last message that was there when `arrived` looked. */
+  let seenId = 0
+
+  const ofOpenChannels = (rows: ReadonlyArray<Write.Row>): ReadonlyArray<Lane> =>
+    rows.map(({ channel, orgId }) => ({ channel: channel as Channel, orgId: String(orgId) }))
+      .filter(({ channel }) => channels.includes(channel))
 
   const stir = (channel: Channel, orgId: string): void => {
     if (!channels.includes(channel)) return
@@ -177,13 +210,19 @@ const make = Effect.gen(function*() {
   return Outbox.of({
     isOpen: (channel) => channels.includes(channel),
     post,
-    lanes: Effect.map(
-      persistence.read(lanesText, []),
-      (rows) =>
-        rows.map(({ channel, orgId }) => ({ channel: channel as Channel, orgId: String(orgId) })).filter((
-          { channel }
-        ) => channels.includes(channel))
-    ),
+    stir: (channel, orgIds) =>
+      Write.tapCommitted((answer) => {
+        for (const orgId of orgIds(answer)) stir(channel, orgId)
+      }),
+    arrived: Effect.gen(function*() {
+      const [last] = yield* persistence.read(lastText, [])
+      const lastId = Number(last?.["id"])
+      if (lastId <= seenId) return []
+      const found = yield* persistence.read(arrivedText, [seenId])
+      seenId = lastId
+      return ofOpenChannels(found)
+    }),
+    lanes: Effect.map(persistence.read(lanesText, []), ofOpenChannels),
     stirred: Effect.map(latch.await, () => {
       const lanes = [...stirred.values()]
       stirred.clear()
@@ -206,6 +245,13 @@ const make = Effect.gen(function*() {
         (rows) => refail(decodeSummaries(rows))
       )
     ),
+    dead: Effect.map(persistence.read(deadText, []), (rows) =>
+      rows.map((row): DeadCount => ({
+        channel: row["channel"] as Channel,
+        batches: Number(row["batches"]),
+        messages: Number(row["messages"]),
+        sinceAtMs: Number(row["sinceAtMs"])
+      }))),
     revive: (ids, nowMs) =>
       Write.rows(reviveText, [nowMs, nowMs, JSON.stringify(ids)]).pipe(
         Write.tapCommitted((rows) => {

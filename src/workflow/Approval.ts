@@ -1,7 +1,10 @@
 import type { WorkflowEngine } from "@effect/workflow"
 import { Effect, Schema } from "effect"
-import { ApprovalGate, Step } from "../engine/index.ts"
+import { ApprovalGate, ApprovalPaths, Step } from "../engine/index.ts"
 import type { ApprovalOutcome } from "../model/index.ts"
+
+/** Annotates a workflow with the places where it asks, and who answers for them. */
+export const Paths = ApprovalPaths
 
 export type Request = ApprovalGate.ApprovalRequest
 

@@ -44,6 +44,8 @@ layer(NodeContext.layer, { excludeTestServices: true })("doctor", (it) => {
           "tls": "ok",
           "audit": "ok",
           "approvals": "ok",
+          "approvals.declared": "ok",
+          "deliveries": "ok",
           "runs.held": "ok",
           "grants.unscoped": "failed",
           "grants.launch-and-approve": "warning",

@@ -36,6 +36,9 @@ it.scopedLive("org, project, usage and quota: a tenant from beginning to end", (
     assert.deepStrictEqual([mine.code, mine.stderr.includes("Unknown workflow: no-such-workflow")], [5, true])
     const notMine = yield* call("run", "--token", issued.token, "--project", "web", "no-such-workflow")
     assert.include(notMine.stderr, "Organization acme has no project web")
+    assert.strictEqual((yield* call("ps", "--org", "acme", "--project", "app")).stdout, "No runs.\n")
+    const whose = yield* call("ps", "--project", "app")
+    assert.deepStrictEqual([whose.code, whose.stderr.includes("orgId: is required with a projectId")], [2, true])
 
     const set = yield* call("quota", "set", "--metric", "steps", "--period", "daily", "acme", "100")
     assert.strictEqual(set.stdout, "100 count of steps, daily (calendar, UTC, hard).\n")

@@ -168,4 +168,19 @@ describe.skipIf(Browser.missing !== undefined)("the console, on the real service
     const seqs = await shownSeqs(page)
     assert.deepStrictEqual(seqs, Array.from(seqs, (_, index) => index + 1))
   })
+
+  it("stands beside a user interface of the operator's own, which has its title and props, and runs by RPC", async () => {
+    await launchGreeting("Mount")
+    await page.goto(`${service.address}/ops/desk`)
+    // It has no session of this browser yet.
+    await page.getByLabel("Access token").fill("not-a-token-of-this-service")
+    await page.getByRole("button", { name: "Sign in" }).click()
+    await page.getByRole("alert").getByText("Invalid token").waitFor()
+    await page.getByLabel("Access token").fill(service.token)
+    await page.getByRole("button", { name: "Sign in" }).click()
+    await page.getByRole("heading", { name: "</script><b>Hello</b>, Acme" }).waitFor()
+    assert.strictEqual(await page.title(), "Acme <operations>")
+    await runList(page).getByText(/^greeting /).first().waitFor()
+    assert.strictEqual(new URL(page.url()).pathname, "/ops/desk")
+  })
 })

@@ -6,9 +6,9 @@ import { EngineConfig } from "../../src/engine/index.ts"
 import { Deployed, GatewayConfig } from "../../src/gateway/index.ts"
 import * as ReleaseChecks from "../../src/gateway/internal/checklist/ReleaseChecks.ts"
 import { systemActor } from "../../src/model/index.ts"
-import { Persistence } from "../../src/persistence/index.ts"
+import { Persistence, Write } from "../../src/persistence/index.ts"
 import { request, rpc, type Wire } from "./support/Http.ts"
-import { addRun, gatewayWith } from "./support/Service.ts"
+import { addRun, gatewayWith, workflows } from "./support/Service.ts"
 
 type Findings = Readonly<Record<string, Wire>>
 
@@ -78,7 +78,8 @@ layer(troubled, { excludeTestServices: true })("the checklist", (it) => {
         "sandbox.bubblewrap": "ok",
         "sandbox.podman": "failed",
         "sandbox.docker": "failed",
-        "approvals": "failed"
+        "approvals": "failed",
+        "approvals.declared": "ok"
       })
       assert.deepStrictEqual(found["modules"].evidence.modules, [
         { file: "/srv/flows/broken.ts", reason: "Compile", detail: "line 3" }
@@ -112,6 +113,59 @@ layer(troubled, { excludeTestServices: true })("the checklist", (it) => {
       yield* noted("backup.drill", "a.db")
       const good = yield* examined
       assert.deepStrictEqual([good["secrets"].status, good["backup.verified"].status], ["ok", "ok"])
+    }))
+})
+
+const declaring = gatewayWith({
+  workflows: Effect.succeed([
+    { ...workflows[0]!, key: "says", approvals: [{ id: "gate", owner: "lead", fallbackOwner: "cto" }] },
+    { ...workflows[0]!, key: "says-none", approvals: [] },
+    { ...workflows[0]!, key: "has-asked" },
+    { ...workflows[0]!, key: "never-ran" }
+  ]),
+  // Its code has named a fallback since.
+  approvalPaths: Effect.succeed([path("says", "gate", "lead", null), path("has-asked", "ship", "lead", "cto")])
+})
+
+layer(declaring, { excludeTestServices: true })("approvals", (it) => {
+  it.effect("goes by what workflows say of their approvals, and names those of which nothing is known before they run", () =>
+    Effect.gen(function*() {
+      const { approvals, "approvals.declared": declared } = yield* examined
+      assert.deepInclude(approvals, { status: "ok", what: "Each of 2 approval paths has an owner and a fallback." })
+      assert.deepInclude(declared, {
+        status: "unknown",
+        what: "Where never-ran ask for approval is not known until they have run.",
+        evidence: { workflows: ["never-ran"] }
+      })
+    }))
+
+  it.effect("counts the deliveries that were given up, by sink, and says how they are offered again", () =>
+    Effect.gen(function*() {
+      assert.strictEqual((yield* examined)["deliveries"].status, "ok")
+      const { write } = yield* Persistence.Persistence
+      const now = Date.now()
+      const batch = (id: string, channel: string, state: string, ageDays: number) =>
+        write(Write.run(
+          `INSERT INTO _smithers_outbox_batches
+            (channel, org_id, delivery_id, messages, body, state, attempts, since_at_ms, next_at_ms, error)
+            VALUES (?, 'acme', ?, 5, '{}', ?, 3, ?, ?, 'status 500')`,
+          [channel, id, state, now - ageDays * 86_400_000 - 1_000, now]
+        ))
+      yield* batch("a", "audit", "dead", 2)
+      yield* batch("b", "billing", "dead", 4)
+      yield* batch("c", "billing", "dead", 9)
+      yield* batch("d", "billing", "due", 20)
+      const { deliveries } = yield* examined
+      assert.strictEqual(deliveries.status, "warning")
+      assert.strictEqual(
+        deliveries.what,
+        "Deliveries were given up: 1 to audit, the oldest since 2 days; 2 to billing, the oldest since 9 days."
+      )
+      assert.deepStrictEqual(
+        deliveries.evidence.sinks.map(({ batches, channel, messages }: Wire) => [channel, batches, messages]),
+        [["audit", 1, 5], ["billing", 2, 10]]
+      )
+      assert.include(deliveries.fix, "smithers outbox retry")
     }))
 })
 

@@ -1,7 +1,7 @@
 import { NodeContext } from "@effect/platform-node"
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { Gateway } from "smithers-orchestrator/gateway"
+import { Gateway, type GatewayOptions } from "smithers-orchestrator/gateway"
 import { makeHome } from "../support/Home.ts"
 
 /** Whoever started the tests may have settings of their own. */
@@ -38,6 +38,37 @@ it.scopedLive("the code of the seed runs as written: a gateway with the console 
     assert.deepStrictEqual(yield* Effect.promise(() => gateway.listen()), yield* Effect.promise(() => gateway.listen()))
     yield* Effect.promise(() => gateway.close())
     assert.isTrue(yield* Effect.promise(() => fetch(`${url}/health`).then(() => false, () => true)))
+  }).pipe(Effect.provide(NodeContext.layer)))
+
+it.scopedLive("a gateway with a ui of its own has it at its path, with its title and props, and no console", () =>
+  Effect.gen(function*() {
+    yield* environment(yield* makeHome)
+    const entry = "test/console/programs/ui/main.js"
+    const gateway = new Gateway({ ui: { entry, path: "/ops", title: "Acme", props: { greeting: "Hello, Acme" } } })
+    const { console, url } = yield* listening(gateway)
+    assert.strictEqual(console, `${url}/ops`)
+    const { status, text } = yield* page(`${url}/ops`)
+    assert.strictEqual(status, 200)
+    for (const part of ["<title>Acme</title>", "{\"greeting\":\"Hello, Acme\"}", "/ops/__smithers_ui/main.js"]) {
+      assert.include(text, part)
+    }
+    assert.include((yield* page(`${url}/ops/__smithers_ui/rpc.mjs`)).text, "rpcPath")
+    assert.strictEqual((yield* page(`${url}/console`)).status, 404)
+  }).pipe(Effect.provide(NodeContext.layer)))
+
+it.scopedLive("a ui that is not acceptable is refused with its field and bound; without a path it is at /console", () =>
+  Effect.gen(function*() {
+    yield* environment(yield* makeHome)
+    const entry = "test/console/programs/ui/main.js"
+    const refused = (ui: NonNullable<GatewayOptions["ui"]>) =>
+      Effect.promise(() => new Gateway({ ui }).listen().then(() => "", (cause: unknown) => String(cause)))
+    assert.match(yield* refused({ entry, path: "/v1" }), /UI_PATH.*must be 1–8 segments.*at most 128 characters/s)
+    assert.match(yield* refused({ entry, title: "" }), /UI_TITLE.*must have 1–200 characters/s)
+    assert.match(yield* refused({ entry, props: () => 1 }), /UI_PROPS.*must be a JSON value of at most 65536 bytes/s)
+    assert.match(yield* refused({ entry: "test/nowhere.js" }), /ui\.entry: .*nowhere\.js/s)
+    const { url } = yield* listening(new Gateway({ ui: { entry } }))
+    assert.include((yield* page(`${url}/console`)).text, "<title>Smithers</title>")
+    assert.notInclude((yield* page(`${url}/console`)).text, "operator")
   }).pipe(Effect.provide(NodeContext.layer)))
 
 it.scopedLive("a gateway without ui has no console", () =>

@@ -136,6 +136,40 @@ layer(service, { excludeTestServices: true })("tenancy", (it) => {
       assert.deepStrictEqual((yield* ok("cache.list", {}, whole)).length, 2)
     }))
 
+  it.effect("operators list the runs and approvals of one organization, or of one of its projects", () =>
+    Effect.gen(function*() {
+      yield* org("listed")
+      yield* org("listed-too")
+      const launched = (orgId: string, projectId: string) =>
+        Effect.map(ok("launchRun", { workflow: "asking", orgId, projectId }), ({ runId }) => String(runId))
+      const app = yield* launched("listed", "app")
+      const web = yield* launched("listed", "web")
+      const other = yield* launched("listed-too", "app")
+      for (const runId of [app, web, other]) yield* waits(runId)
+      const member = yield* tokenOf("listed", "member", { projectIds: ["app"] })
+      for (const [method, more] of [["listRuns", { status: "waiting-approval" }], ["listApprovals", {}]] as const) {
+        const found = (filter: object, token = adminToken) =>
+          Effect.map(
+            ok(method, { filter }, token),
+            (rows: ReadonlyArray<{ readonly runId: string }>) => rows.map(({ runId }) => runId).sort()
+          )
+        for (const filter of [{}, more]) {
+          assert.deepStrictEqual(yield* found({ orgId: "listed", ...filter }), [app, web].sort())
+          assert.deepStrictEqual(yield* found({ orgId: "listed", projectId: "app", ...filter }), [app])
+          assert.deepStrictEqual(yield* found({ orgId: "listed-too", projectId: "app", ...filter }), [other])
+          assert.deepStrictEqual(yield* found({ orgId: "nobody", ...filter }), [])
+          assert.deepStrictEqual(yield* found({ projectId: "app", ...filter }, member), [app])
+          for (const foreign of [{ projectId: "web" }, { orgId: "listed-too" }, { orgId: "nobody" }]) {
+            assert.deepStrictEqual(yield* found({ ...foreign, ...filter }, member), [])
+          }
+        }
+        assert.deepStrictEqual(
+          yield* refusal(method, { filter: { projectId: "app" } }),
+          [400, "INVALID_REQUEST", "orgId: is required with a projectId"]
+        )
+      }
+    }))
+
   it.effect("the operator launches for any organization and project that there is, and names both or neither", () =>
     Effect.gen(function*() {
       yield* org("ops")

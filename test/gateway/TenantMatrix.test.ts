@@ -65,7 +65,15 @@ const rows: Readonly<Record<string, Calls>> = {
   listNodeStates: run,
   "attempts.list": (things, own) => [...run(things, own), ...node(things, own)],
   retryTask: node,
-  listApprovals: ({ runId }) => [{}, { runId }, { filter: { runId } }, { workflow: "guarded" }],
+  listApprovals: ({ orgId, projectId, runId }) => [
+    {},
+    { runId },
+    { filter: { runId } },
+    { workflow: "guarded" },
+    { orgId },
+    { filter: { orgId, projectId } },
+    { projectId }
+  ],
   submitApproval: ({ nodeId, runId }) => [
     { runId, nodeId, approved: true },
     { runId, nodeId, approved: false, note: "no" },

@@ -1,10 +1,13 @@
+import { NodeContext } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
+import Sqlite from "better-sqlite3"
 import { Duration, Effect, FastCheck as fc, Layer, TestClock } from "effect"
 import { Audit, AuditSink } from "../../src/audit/index.ts"
-import { ControlPlane } from "../../src/control-plane/index.ts"
+import { ControlPlane, ControlPlaneStore } from "../../src/control-plane/index.ts"
 import { systemActor } from "../../src/model/index.ts"
 import { DeadLetters } from "../../src/outbox/index.ts"
 import { Persistence } from "../../src/persistence/index.ts"
+import { makeHome, persistenceAt } from "../support/Home.ts"
 import {
   checkSignature,
   delivering,
@@ -23,6 +26,16 @@ const stored = (table: string) =>
     Persistence.Persistence,
     ({ read }) => Effect.map(read(`SELECT COUNT(*) AS n FROM ${table}`, []), ([row]) => Number(row!["n"]))
   )
+
+/** What a program beside the service has of the same file. */
+const script = Effect.gen(function*() {
+  const { file } = yield* Persistence.Persistence
+  const database = yield* Effect.acquireRelease(
+    Effect.sync(() => new Sqlite(file)),
+    (db) => Effect.sync(() => db.close())
+  )
+  return new ControlPlaneStore(database)
+})
 
 const withReceiver = <A, E, R>(
   test: (receiver: Effect.Effect.Success<typeof makeReceiver>) => Effect.Effect<A, E, R>
@@ -94,6 +107,62 @@ describe("Outbox", () => {
       }).pipe(
         Effect.provide(delivering(receiver.url, { channels: ["audit"] }).pipe(Layer.provideMerge(onTemp)))
       )
+    ))
+
+  it.effect("usage that a script records on the same file is delivered with the service's own, in order and once", () =>
+    withReceiver((receiver) =>
+      Effect.gen(function*() {
+        yield* org("acme")
+        const store = yield* script
+        const metered = { orgId: "acme", metric: "tokens" }
+        const event = store.recordUsage({ ...metered, quantity: 1, runId: "r", metadata: { by: ["a", "<script>"] } })
+        // Nothing has told the service of it.
+        yield* TestClock.adjust("5 seconds")
+        const first = yield* receiver.take
+        assert.deepStrictEqual(linesOf(first), [{ kind: "usage", orgId: "acme", data: { ...event } }])
+        store.recordUsage({ ...metered, quantity: 2 })
+        yield* use("acme", 3)
+        for (const _ of [1, 2]) store.recordUsage({ ...metered, quantity: 4, idempotencyKey: "k" })
+        yield* use("acme", 5)
+        store.reserveUsage({ ...metered, reservationId: "s", quantity: 9 })
+        store.settleUsage({ orgId: "acme", reservationId: "s", quantity: 6 })
+        first.answer(200)
+        const second = yield* receiver.take
+        assert.deepStrictEqual(quantities(second), [2, 3, 4, 5, 6])
+        second.answer(200)
+        yield* untilListed((batches) => batches.length === 0)
+        yield* TestClock.adjust("5 seconds")
+        assert.deepStrictEqual([yield* stored("_smithers_outbox"), yield* receiver.size], [0, 0])
+      }).pipe(Effect.provide(delivering(receiver.url).pipe(Layer.provideMerge(onTemp))))
+    ))
+
+  it.effect("usage of a script is kept for a service that does not run, its organization gone or not, and only while somebody listens", () =>
+    withReceiver((receiver) =>
+      Effect.gen(function*() {
+        const at = persistenceAt(yield* makeHome)
+        const before = yield* Effect.gen(function*() {
+          yield* org("acme")
+          return (yield* Persistence.Persistence).file
+        }).pipe(Effect.provide(storing({ channels: ["billing"] }).pipe(Layer.provideMerge(at))))
+
+        const database = new Sqlite(before)
+        const store = new ControlPlaneStore(database)
+        store.recordUsage({ orgId: "acme", metric: "tokens", quantity: 1 })
+        store.deleteOrg({ orgId: "acme" })
+        yield* Effect.gen(function*() {
+          const taken = yield* receiver.take
+          assert.deepStrictEqual(quantities(taken), [1])
+          taken.answer(200)
+          yield* untilListed((batches) => batches.length === 0)
+        }).pipe(Effect.provide(delivering(receiver.url).pipe(Layer.provideMerge(Layer.merge(at, NodeContext.layer)))))
+
+        yield* Effect.gen(function*() {
+          yield* org("other")
+          store.recordUsage({ orgId: "other", metric: "tokens", quantity: 2 })
+          assert.strictEqual(yield* stored("_smithers_outbox"), 0)
+        }).pipe(Effect.provide(storing({}).pipe(Layer.provideMerge(at))))
+        database.close()
+      })
     ))
 
   it.effect("nothing is kept when nobody listens", () =>

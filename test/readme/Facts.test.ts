@@ -69,7 +69,8 @@ describe("the README", () => {
 
   it("mentions no setting that does not exist, and states the default of each", () => {
     const keys = new Set(readme.match(/SMITHERS_[A-Z0-9_]+/g))
-    const handedOver = fs.readFileSync("src/sandbox/internal/Execution.ts", "utf8").match(/SMITHERS_[A-Z_]+/g) ?? []
+    const handedOver = ["src/sandbox/internal/Execution.ts", "src/gateway/internal/UiFiles.ts"]
+      .flatMap((file) => fs.readFileSync(file, "utf8").match(/SMITHERS_[A-Z_]+/g) ?? [])
     const known = new Set([...handedOver, ...catalogue.map(({ key }) => key)])
     assert.deepStrictEqual([...keys].filter((key) => !known.has(key)), [])
     assert.deepStrictEqual(

@@ -5,7 +5,15 @@ import { assert, describe, it } from "vitest"
 import { sourcesHash, writeBuiltHash } from "../../scripts/sources.mjs"
 import { fixture } from "./fixture.ts"
 
-const copies = ["build.mjs", "bundle.mjs", "directImports.mjs", "gate.mjs", "sources.mjs", "tsconfig.build.json"].map(
+const copies = [
+  "build.mjs",
+  "bundle.mjs",
+  "directImports.mjs",
+  "gate.mjs",
+  "packages.mjs",
+  "sources.mjs",
+  "tsconfig.build.json"
+].map(
   (name) => `scripts/${name}`
 )
 

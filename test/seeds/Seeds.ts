@@ -407,10 +407,10 @@ const controlPlane: Seed = {
           "control-plane/Seed",
           "the code of the seed runs as written, and every answer has what was given"
         ]),
-        later(
-          "Or from the scoped package: @smithers-orchestrator/control-plane",
-          "One package is published, with a subpath for each subsystem; a scoped one would only hand it on."
-        ),
+        promise("Or from the scoped package: @smithers-orchestrator/control-plane", [
+          "control-plane/ScopedPackage",
+          "runs the code of the seed with the scoped import, as npm would install both packages"
+        ]),
         promise("organizations", [
           "control-plane/Records",
           "an organization is made, read, listed, changed in part and deleted"
@@ -525,10 +525,13 @@ const controlPlane: Seed = {
           "console/Console",
           "lists the workflows with what they say of themselves"
         ], ["console/Console", "decides on the approvals page, and tells when an approval no longer waits"]),
-        later(
-          "pass ui: { entry, path, title, props } and build a custom Gateway UI",
-          "Custom consoles come with an issue of their own."
-        )
+        promise("pass ui: { entry, path, title, props } and build a custom Gateway UI", [
+          "gateway/Seed",
+          "a gateway with a ui of its own has it at its path, with its title and props, and no console"
+        ], [
+          "console/Console",
+          "stands beside a user interface of the operator's own, which has its title and props, and runs by RPC"
+        ])
       ]
     }
   ]

@@ -5,7 +5,7 @@ import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import { ApprovalGate } from "../../src/engine/index.ts"
 import { type Actor, Bounds } from "../../src/model/index.ts"
-import { Approval, Task } from "../../src/workflow/index.ts"
+import { Approval, Task, Workflow } from "../../src/workflow/index.ts"
 import { has } from "../support/Assert.ts"
 import { actor, dump, fresh, freshDatabase, quiet, startProcess, types, until, workflow } from "../support/Engine.ts"
 
@@ -369,4 +369,33 @@ it.scoped("the same gate in each turn of a loop is a question of its own", () =>
       yield* engine.decide({ runId, nodeId: "gate", iteration, approved: true, value: iteration * 10, actor })
     }
     assert.deepStrictEqual((yield* end(runId)).output, [0, 10, 20])
+  }))
+
+it.scoped("an approval that names no owner has those that its workflow declares, which are known before it runs", () =>
+  Effect.gen(function*() {
+    const declaring = Workflow.make({
+      name: "declaring",
+      payload: {},
+      success: Schema.Unknown,
+      idempotencyKey: () => "declaring"
+    }).annotate(Approval.Paths, [
+      { id: "gate", owner: "lead", fallbackOwner: "cto" },
+      { id: "own", owner: "lead", fallbackOwner: "cto" }
+    ])
+    const { engine } = yield* fresh(
+      declaring.toLayer(() =>
+        Effect.all([ask("gate"), ask("own", { owner: "sales" }), ask("elsewhere")], { concurrency: 3 })
+      )
+    )
+    assert.deepStrictEqual((yield* engine.workflows).map(({ approvals }) => approvals?.map(({ id }) => id)), [
+      ["gate", "own"]
+    ])
+    yield* engine.launch({ workflow: "declaring", input: {}, actor })
+    yield* until(Effect.map(engine.approvalPaths, (paths) => paths.length === 3), "three approvals")
+    const asked = yield* engine.approvalPaths
+    assert.deepStrictEqual(asked.map(({ fallbackOwner, nodeId, owner }) => [nodeId, owner, fallbackOwner]), [
+      ["elsewhere", null, null],
+      ["gate", "lead", "cto"],
+      ["own", "sales", "cto"]
+    ])
   }))

@@ -36,9 +36,14 @@ export const psCommand = Command.make("ps", {
     Options.optional
   ),
   workflow: Options.text("workflow").pipe(Options.withDescription("Only runs of this workflow."), Options.optional),
+  org: Options.text("org").pipe(Options.withDescription("Only runs of this organization."), Options.optional),
+  project: Options.text("project").pipe(
+    Options.withDescription("Only runs of this project; an operator says --org, too."),
+    Options.optional
+  ),
   limit: Options.integer("limit").pipe(Options.withDescription("At most so many."), Options.withDefault(50)),
   ...connected
-}, ({ limit, status, workflow }) =>
+}, ({ limit, org, project, status, workflow }) =>
   Effect.gen(function*() {
     const { client } = yield* Connection
     const output = yield* Output
@@ -46,7 +51,9 @@ export const psCommand = Command.make("ps", {
       filter: {
         limit,
         status: Option.getOrUndefined(yield* Effect.transposeMapOption(status, parseStatus)),
-        workflow: Option.getOrUndefined(workflow)
+        workflow: Option.getOrUndefined(workflow),
+        orgId: Option.getOrUndefined(org),
+        projectId: Option.getOrUndefined(project)
       }
     })
     const now = yield* Clock.currentTimeMillis

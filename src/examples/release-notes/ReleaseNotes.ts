@@ -70,6 +70,8 @@ const Published = Schema.Struct({
   changelog: Schema.optional(Schema.Literal("updated", "unchanged"))
 })
 
+const owners = { owner: "release-lead", fallbackOwner: "cto" }
+
 /** Writes the release notes of a range of a git repository, after somebody has approved their text. */
 export const ReleaseNotes = Workflow.make({
   name: "release-notes",
@@ -88,6 +90,10 @@ export const ReleaseNotes = Workflow.make({
   idempotencyKey: ({ from, repo, to }) => `${repo}#${from}..${to}`
 })
   .annotate(Title, "Release notes")
+  .annotate(Approval.Paths, [
+    { id: "publish", ...owners },
+    { id: "changelog:review", ...owners }
+  ])
   .annotate(
     Description,
     "Collects the commits of a range, drafts notes by rules, asks for approval and writes them to the run's artifacts; on demand into CHANGELOG.md too."
@@ -210,9 +216,7 @@ export const layer = ReleaseNotes.toLayer(Effect.fnUntraced(function*(input) {
       repository: range.path,
       range: { from: range.from, to: range.to },
       counts
-    },
-    owner: "release-lead",
-    fallbackOwner: "cto"
+    }
   })
   const { path } = yield* Task.run({
     id: "write",
@@ -237,8 +241,7 @@ export const layer = ReleaseNotes.toLayer(Effect.fnUntraced(function*(input) {
     command: Changelog.command,
     output: Updated,
     files: { from: range.path, exclude },
-    timeout: "1 minute",
-    reviewers: { owner: "release-lead", fallbackOwner: "cto" }
+    timeout: "1 minute"
   })
   return { ...published, changelog: updated ? "updated" as const : "unchanged" as const }
 }))

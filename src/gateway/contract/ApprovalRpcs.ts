@@ -27,11 +27,15 @@ export const ApprovalRow = Schema.Struct({
 })
 export type ApprovalRow = typeof ApprovalRow.Type
 
+const TenantId = Schema.String.pipe(Schema.maxLength(128))
 const limit = Schema.Int.pipe(Schema.between(1, Bounds.pageRows))
 
 const filterFields = {
   runId: Schema.optional(RunId),
   workflow: Schema.optional(WorkflowName),
+  /** These two are ours. */
+  orgId: Schema.optional(TenantId),
+  projectId: Schema.optional(TenantId),
   limit: Schema.optional(limit)
 }
 

@@ -4,6 +4,7 @@ import { answer } from "./Answer.ts"
 import { jsonText } from "./Json.ts"
 import type { ServerResponse } from "./NodeHttp.ts"
 
+/** Pages for browsers, and the files that they need. */
 export interface ConsoleFiles {
   /** Null: there is none. */
   readonly mountPath: string | null
@@ -13,10 +14,26 @@ export interface ConsoleFiles {
 
 const mountPath = "/console"
 
+const isBelow = (path: string, mount: string): boolean => path === mount || path.startsWith(`${mount}/`)
+
+/** The first that has a mount answers `/`; the longer mount is asked first. */
+export const together = (first: ConsoleFiles, second: ConsoleFiles): ConsoleFiles => {
+  const [inner, outer] = (second.mountPath ?? "").length > (first.mountPath ?? "").length
+    ? [second, first]
+    : [first, second]
+  return {
+    mountPath: first.mountPath ?? second.mountPath,
+    answer: (path, response) =>
+      inner.mountPath !== null && isBelow(path, inner.mountPath)
+        ? inner.answer(path, response)
+        : outer.answer(path, response)
+  }
+}
+
 /** A service without one. */
 export const noConsole: ConsoleFiles = { mountPath: null, answer: () => false }
 
-const contentTypes: Readonly<Record<string, string>> = {
+export const contentTypes: Readonly<Record<string, string>> = {
   html: "text/html; charset=utf-8",
   js: "text/javascript; charset=utf-8",
   css: "text/css; charset=utf-8",
@@ -25,21 +42,34 @@ const contentTypes: Readonly<Record<string, string>> = {
   svg: "image/svg+xml",
   png: "image/png",
   ico: "image/x-icon",
-  woff2: "font/woff2"
+  woff2: "font/woff2",
+  mjs: "text/javascript; charset=utf-8",
+  wasm: "application/wasm",
+  jpg: "image/jpeg",
+  jpeg: "image/jpeg",
+  gif: "image/gif",
+  webp: "image/webp",
+  avif: "image/avif",
+  txt: "text/plain; charset=utf-8"
 }
 
-const boot = jsonText({
-  apiVersion: "v1",
-  kind: "operator",
-  mountPath,
-  rpcPath: "/v1/rpc",
-  wsPath: "/",
-  assetBasePath: `${mountPath}/`,
-  props: {}
-}).replaceAll("<", "\\u003c")
+interface Boot {
+  readonly kind: "gateway" | "operator"
+  readonly mountPath: string
+  readonly assetBasePath: string
+  readonly signInPath?: string
+  readonly props: unknown
+}
 
-const policy = (nonce: string) =>
-  `default-src 'self'; script-src 'self' 'nonce-${nonce}'; connect-src 'self'; img-src 'self' data:; ` +
+/** What a page learns of where it is and of the gateway, as text that may stand in a script element. */
+export const bootText = (boot: Boot): string =>
+  jsonText({ apiVersion: "v1", rpcPath: "/v1/rpc", wsPath: "/", ...boot }).replaceAll("<", "\\u003c")
+
+const boot = bootText({ kind: "operator", mountPath, assetBasePath: `${mountPath}/`, props: {} })
+
+/** What a page may load and do; `scripts` may run. */
+export const policy = (scripts: string) =>
+  `default-src 'self'; script-src ${scripts}; connect-src 'self'; img-src 'self' data:; ` +
   "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
 /** The built console, read once: what is served is looked up in a table, so no path leads anywhere else. */
@@ -64,7 +94,7 @@ export const loadConsole = (directory: string): Effect.Effect<
     return {
       mountPath,
       answer: (requested, response) => {
-        if (index === undefined || (requested !== mountPath && !requested.startsWith(`${mountPath}/`))) return false
+        if (index === undefined || !isBelow(requested, mountPath)) return false
         const extension = /\.([a-z0-9]+)$/i.exec(requested)?.[1]?.toLowerCase()
         const file = requested === `${mountPath}/index.html` ? undefined : files.get(requested)
         if (file !== undefined) answerAsset(response, requested, extension, file)
@@ -90,6 +120,6 @@ const answerPage = (response: ServerResponse, index: string) => {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": policy(nonce)
+    "Content-Security-Policy": policy(`'self' 'nonce-${nonce}'`)
   })
 }

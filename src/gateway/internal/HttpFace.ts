@@ -3,7 +3,7 @@ import type { Engine } from "../../engine/index.ts"
 import { ExamineService, failure, frameIdChars, type GatewayFailure, HealthAnswer } from "../contract.ts"
 import type { ServiceState } from "../ServiceState.ts"
 import { answerFailure, answerJson, answerNotFound, answerText, okFrame } from "./Answer.ts"
-import { answerSession } from "./BrowserSession.ts"
+import { answerSession, answerSignIn, enterSession } from "./BrowserSession.ts"
 import type { ConsoleFiles } from "./ConsoleFiles.ts"
 import { decode, isAllowedOrigin, isForeign, presentedBy } from "./Credentials.ts"
 import type { Dispatcher } from "./Dispatcher.ts"
@@ -97,6 +97,7 @@ export const makeHttpFace = ({ allowedOrigins, console, dispatcher, engine, stat
     if (method === "POST") {
       if (url.startsWith(rpcPrefix)) return rpc(request, response, decode(pathOf(url).slice(rpcPrefix.length)))
       if (pathOf(url) === "/rpc") return rpc(request, response, undefined)
+      if (url === "/v1/auth/session") return enterSession(dispatcher, request, response, allowedOrigins)
       return Effect.sync(() => answerNotFound(response))
     }
     if (method !== "GET" && method !== "HEAD") return Effect.sync(() => answerNotFound(response))
@@ -119,6 +120,8 @@ export const makeHttpFace = ({ allowedOrigins, console, dispatcher, engine, stat
         return Effect.map(workflows, (json) => answerJson(response, 200, json))
       case "/v1/auth/session":
         return answerSession(dispatcher, request, response)
+      case "/v1/auth/sign-in":
+        return Effect.sync(() => answerSignIn(request, response))
       case "/":
         return Effect.sync(() =>
           console.mountPath === null

@@ -10,6 +10,14 @@ interface Asked {
   readonly runId?: string | undefined
 }
 
+const orgIsRequired = () => failure("INVALID_REQUEST", "orgId: is required with a projectId")
+
+/** Ids of projects are their organization's: the operator, who reaches all of them, says which one is meant. */
+export const ofOneOrg = (reach: Reach | null, asked: Asked) =>
+  reach === null && asked.projectId !== undefined && asked.orgId === undefined
+    ? Effect.fail(orgIsRequired())
+    : Effect.void
+
 /**
  * Whose a run is to be: the operator's or anybody's of an operator's grant; of an organization's grant that
  * organization's, in the project that is asked for, or the only one of the grant. What is not within reach is answered as
@@ -32,7 +40,7 @@ export const launchTenant = (
     const { orgId = reach?.orgId, runId } = asked
     const projectId = asked.projectId ?? (reach?.projectIds?.length === 1 ? reach.projectIds[0]! : null)
     if (orgId === undefined) {
-      return projectId === null ? null : yield* failure("INVALID_REQUEST", "orgId: is required with a projectId")
+      return projectId === null ? null : yield* orgIsRequired()
     }
     if (reach === null ? !(yield* tenants.hasOrg(orgId)) : orgId !== reach.orgId) {
       return yield* new TenantNotFound({ orgId, projectId: null })

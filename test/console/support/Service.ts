@@ -33,7 +33,11 @@ export const startService = async (): Promise<Service> => {
         SMITHERS_HOME: home,
         SMITHERS_PORT: port,
         SMITHERS_ADMIN_TOKEN: token,
-        SMITHERS_WORKFLOWS: "test/console/programs/Greeting.ts,test/console/programs/Edit.ts"
+        SMITHERS_WORKFLOWS: "test/console/programs/Greeting.ts,test/console/programs/Edit.ts",
+        SMITHERS_UI_ENTRY: "test/console/programs/ui/main.js",
+        SMITHERS_UI_PATH: "/ops/desk",
+        SMITHERS_UI_TITLE: "Acme <operations>",
+        SMITHERS_UI_PROPS: JSON.stringify({ greeting: "</script><b>Hello</b>, Acme" })
       },
       stdio: ["ignore", "pipe", "inherit"]
     })

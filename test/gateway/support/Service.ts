@@ -17,8 +17,15 @@ import { Approval, Task, Workflow } from "../../../src/workflow/index.ts"
 export const adminToken = "admin-token-for-tests"
 
 export const workflows: ReadonlyArray<Engine.WorkflowInfo> = [
-  { key: "zeta", title: null, description: null, inputSchema: null, moduleRevision: null },
-  { key: "demo", title: "Demo", description: "A demo", inputSchema: { type: "object" }, moduleRevision: "r1" }
+  { key: "zeta", title: null, description: null, inputSchema: null, moduleRevision: null, approvals: null },
+  {
+    key: "demo",
+    title: "Demo",
+    description: "A demo",
+    inputSchema: { type: "object" },
+    moduleRevision: "r1",
+    approvals: null
+  }
 ]
 
 /** An engine that does nothing: each test says what it needs of it. */

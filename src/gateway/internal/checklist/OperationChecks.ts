@@ -3,6 +3,7 @@ import { Audit, AuditConfig, AuditTrail } from "../../../audit/index.ts"
 import { Engine, EngineConfig } from "../../../engine/index.ts"
 import { RunStore } from "../../../journal/index.ts"
 import { Bounds, RunStatus, terminalStatuses } from "../../../model/index.ts"
+import { DeadLetters } from "../../../outbox/index.ts"
 import { SandboxConfig } from "../../../sandbox/index.ts"
 import type { Finding } from "../../contract.ts"
 import { dayMs, days, finding, makeLast } from "./Findings.ts"
@@ -15,7 +16,9 @@ const shortestRetentionMs = 90 * dayMs
 
 const unended = RunStatus.literals.filter((status) => !terminalStatuses.has(status))
 
-/** Whether what happens can be answered for: audit, sandboxes, approvals, held runs, retention. */
+const isNamed = (owner: string | null): boolean => owner !== null && owner.trim() !== ""
+
+/** Whether what happens can be answered for: audit, sandboxes, approvals, held runs, deliveries, retention. */
 export const make = Effect.gen(function*() {
   const audit = yield* Audit.Audit
   const trail = yield* AuditTrail.AuditTrail
@@ -23,6 +26,7 @@ export const make = Effect.gen(function*() {
   const engineConfig = yield* Effect.serviceOption(EngineConfig.EngineConfig)
   const engine = yield* Engine.Engine
   const runs = yield* RunStore.RunStore
+  const letters = yield* DeadLetters.DeadLetters
   const sandbox = yield* SandboxConfig.SandboxConfig
   const last = makeLast(audit)
 
@@ -71,39 +75,66 @@ export const make = Effect.gen(function*() {
 
   const approvals = Effect.gen(function*() {
     const asked = yield* engine.approvalPaths
-    const alone = asked.filter(({ fallbackOwner, owner }) => owner === null || fallbackOwner === null)
-    const known = (yield* engine.workflows).map(({ key }) => key)
+    const workflows = yield* engine.workflows
+    const declared = workflows.flatMap(({ approvals, key }) =>
+      (approvals ?? []).map(({ fallbackOwner, id, owner }) => ({ workflow: key, nodeId: id, owner, fallbackOwner }))
+    )
+    const isDeclared = ({ nodeId, workflow }: { readonly nodeId: string; readonly workflow: string }) =>
+      declared.some((path) => path.workflow === workflow && path.nodeId === nodeId)
+    // What the code says holds from its next run on, whatever an earlier one has asked.
+    const paths = [...declared, ...asked.filter((path) => !isDeclared(path))]
+    const alone = paths.filter(({ fallbackOwner, owner }) => !isNamed(owner) || !isNamed(fallbackOwner))
+    const unknown = workflows
+      .filter(({ approvals, key }) => approvals === null && !asked.some(({ workflow }) => workflow === key))
+      .map(({ key }) => key)
+    const named = "Approval.request({ owner, fallbackOwner })"
     const why = "An approval that nobody owns waits for ever."
     const fix =
-      "Name an owner and a fallback owner where the workflow asks: Approval.request({ owner, fallbackOwner })."
+      `Name an owner and a fallback owner where the workflow asks: ${named}, or annotate it with Approval.Paths.`
     const evidence = {
       paths: alone.slice(0, 100).map(({ fallbackOwner, nodeId, owner, workflow }) => ({
         workflow,
         nodeId,
         owner,
         fallbackOwner
-      })),
-      // Only a run shows what a workflow asks for.
-      neverAsked: known.filter((key) => !asked.some(({ workflow }) => workflow === key))
+      }))
     }
-    const workflows = new Set(alone.map(({ workflow }) => workflow))
-    return alone.length === 0
-      ? finding(
-        "approvals",
-        why,
-        "ok",
-        `Each of ${asked.length} approval paths has an owner and a fallback.`,
-        fix,
-        evidence
-      )
-      : finding(
-        "approvals",
-        why,
-        "failed",
-        `${alone.length} approval paths of ${[...workflows].slice(0, 10).join(", ")} lack an owner or a fallback.`,
-        fix,
-        evidence
-      )
+    const lacking = [...new Set(alone.map(({ workflow }) => workflow))].slice(0, 10).join(", ")
+    return [
+      alone.length === 0
+        ? finding("approvals", why, "ok", `Each of ${paths.length} approval paths has an owner and a fallback.`, fix)
+        : finding(
+          "approvals",
+          why,
+          "failed",
+          `${alone.length} approval paths of ${lacking} lack an owner or a fallback.`,
+          fix,
+          evidence
+        ),
+      unknown.length === 0
+        ? finding("approvals.declared", why, "ok", "Every workflow has said or shown where it asks for approval.", fix)
+        : finding(
+          "approvals.declared",
+          why,
+          "unknown",
+          `Where ${unknown.slice(0, 10).join(", ")} ask for approval is not known until they have run.`,
+          "Annotate them with Approval.Paths: each id with its owner and fallback owner, or [] if they ask nobody.",
+          { workflows: unknown.slice(0, 100) }
+        )
+    ]
+  })
+
+  const undelivered = Effect.gen(function*() {
+    const sinks = yield* letters.dead
+    const nowMs = yield* Clock.currentTimeMillis
+    const why = "What was not delivered is not billed, and not in the archive of whoever keeps the audit."
+    const fix =
+      "See why with `smithers outbox list --state dead`; mend the receiver, then `smithers outbox retry <id>`."
+    if (sinks.length === 0) return finding("deliveries", why, "ok", "No delivery was given up.", fix)
+    const each = sinks.map(({ batches, channel, sinceAtMs }) =>
+      `${batches} to ${channel}, the oldest since ${days(nowMs - sinceAtMs)}`
+    )
+    return finding("deliveries", why, "warning", `Deliveries were given up: ${each.join("; ")}.`, fix, { sinks })
   })
 
   const held = Effect.gen(function*() {
@@ -153,5 +184,5 @@ export const make = Effect.gen(function*() {
   })
 
   const one = <E>(check: Effect.Effect<Finding, E>) => Effect.map(check, Array.of)
-  return [one(verified), sandboxes, one(approvals), one(held), retention]
+  return [one(verified), sandboxes, approvals, one(held), one(undelivered), retention]
 })
