@@ -129,7 +129,8 @@ describe("artifacts in an S3-compatible store", () => {
         Effect.flatMap(ArtifactStore.ArtifactStore, (store) => store.list(key)).pipe(Effect.provide(s3At(
           settingsOf("https://s3.example"),
           Layer.succeed(Outbound.Outbound, {
-            request: () => Effect.succeed({ status: 200, headers: {}, body: Buffer.from(text), text })
+            request: () => Effect.succeed({ status: 200, headers: {}, body: Buffer.from(text), text }),
+            open: () => Effect.die("not in this test")
           })
         )))
       const listing = (...keys: ReadonlyArray<string>) =>
@@ -154,7 +155,8 @@ describe("artifacts in an S3-compatible store", () => {
           Effect.sync(() => {
             asked.push(url)
             return { status: 200, headers: {}, body: new Uint8Array(), text: "" }
-          })
+          }),
+        open: () => Effect.die("not in this test")
       })
       const store = yield* Effect.provide(
         ArtifactStore.ArtifactStore,

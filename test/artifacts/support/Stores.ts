@@ -44,13 +44,19 @@ export const settingsOf = (endpoint: string): ArtifactsConfig.S3Settings => ({
 })
 export const secretNamed = named
 
-/** A store on an S3-compatible server that is elsewhere. */
-export const s3At = (settings: ArtifactsConfig.S3Settings, outbound = Loopback) =>
-  Layer.fresh(S3Store.layer(settings)).pipe(Layer.provide([Credentials, outbound, limited]))
+/** A store on an S3-compatible server that is elsewhere; drafts are in a home of its own unless one is given. */
+export const s3At = (settings: ArtifactsConfig.S3Settings, outbound = Loopback, home?: string) =>
+  Layer.unwrapScoped(
+    Effect.map(home === undefined ? makeHome : Effect.succeed(home), (home) =>
+      Layer.fresh(S3Store.layer(settings, home)))
+  ).pipe(Layer.provide([Credentials, outbound, limited]))
 
 /** The same as a value. */
-export const openS3 = (settings: ArtifactsConfig.S3Settings) =>
-  Effect.provide(ArtifactStore.ArtifactStore, s3At(settings))
+export const openS3 = (settings: ArtifactsConfig.S3Settings, home?: string) =>
+  Effect.flatMap(
+    home === undefined ? makeHome : Effect.succeed(home),
+    (home) => Effect.provide(ArtifactStore.ArtifactStore, s3At(settings, Loopback, home))
+  )
 
 export const makeHome = Effect.acquireRelease(
   Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "artifacts-"))),
