@@ -66,6 +66,8 @@ export const makeHome = Effect.acquireRelease(
 export const filesAt = (home: string) => Layer.fresh(FileStore.layer(home)).pipe(Layer.provide(limited))
 export const openFiles = (home: string) => Effect.provide(ArtifactStore.ArtifactStore, filesAt(home))
 
+const draftsIn = (home: string): number => fs.readdirSync(path.join(home, "artifact-drafts")).length
+
 /** Every store there is, and how to damage what it has. */
 export const stores = {
   "files in the home": Effect.gen(function*() {
@@ -73,7 +75,9 @@ export const stores = {
     const store = yield* openFiles(home)
     return {
       store,
-      alter: ({ location }: ArtifactStore.Stored) => Effect.sync(() => fs.writeFileSync(location, "other")),
+      drafts: () => draftsIn(home),
+      alter: ({ location }: ArtifactStore.Stored, content: Uint8Array) =>
+        Effect.sync(() => fs.writeFileSync(location, content)),
       count: Effect.sync(() =>
         fs.readdirSync(home, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).length / 2
       )
@@ -81,12 +85,14 @@ export const stores = {
   }),
   "an S3-compatible store": Effect.gen(function*() {
     const server = yield* makeServer
-    const store = yield* openS3(settingsOf(server.endpoint))
+    const home = yield* makeHome
+    const store = yield* openS3(settingsOf(server.endpoint), home)
     return {
       store,
-      alter: ({ location }: ArtifactStore.Stored) =>
+      drafts: () => draftsIn(home),
+      alter: ({ location }: ArtifactStore.Stored, content: Uint8Array) =>
         Effect.sync(() => {
-          server.objects.get(location.slice("s3://bucket/".length))!.body = Buffer.from("other")
+          server.objects.get(location.slice("s3://bucket/".length))!.body = Buffer.from(content)
         }),
       count: Effect.sync(() => server.objects.size)
     }
