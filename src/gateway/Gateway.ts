@@ -2,11 +2,13 @@ import { Path } from "@effect/platform"
 import type { Rpc } from "@effect/rpc"
 import { Context, Duration, Effect, FiberId, FiberSet, Layer, Option, RuntimeFlags, RuntimeFlagsPatch } from "effect"
 import { Access, Methods } from "../access/index.ts"
+import { ArtifactStore } from "../artifacts/index.ts"
 import { Audit } from "../audit/index.ts"
 import { Engine } from "../engine/index.ts"
 import { Journal, RunStore } from "../journal/index.ts"
 import { SecretGuard } from "../secrets/index.ts"
 import * as ApprovalHandlers from "./ApprovalHandlers.ts"
+import * as ArtifactHandlers from "./ArtifactHandlers.ts"
 import * as AuditHandlers from "./AuditHandlers.ts"
 import * as CacheHandlers from "./CacheHandlers.ts"
 import { type GatewayRpc, methodScopes } from "./contract.ts"
@@ -63,6 +65,8 @@ const make = Effect.gen(function*() {
   const serve = makeHttpFace({
     dispatcher,
     engine,
+    runs,
+    artifacts: yield* ArtifactStore.ArtifactStore,
     state,
     console: config.console ? yield* loadConsole(consoleDirectory) : noConsole,
     allowedOrigins: config.allowedOrigins
@@ -110,6 +114,7 @@ const make = Effect.gen(function*() {
 const handlers = Layer.mergeAll(
   RunHandlers.layer,
   NodeHandlers.layer,
+  ArtifactHandlers.layer,
   ApprovalHandlers.layer,
   WorkflowHandlers.layer,
   EventHandlers.layer,
