@@ -79,8 +79,7 @@ const make = Effect.gen(function*() {
     const clear = Effect.flatMap(own, (still) =>
       Effect.forEach(
         still.filter(({ owner }) => owner.tenant?.orgId === tenant?.orgId),
-        (removal) =>
-          carryOut(removal).pipe(Effect.catchTag("PersistenceError", failed)),
+        (removal) => carryOut(removal).pipe(Effect.catchTag("PersistenceError", failed)),
         { discard: true }
       ))
     return Effect.flatMap(own, ({ length }) => length === 0 ? Effect.void : turn.withPermits(1)(clear))

@@ -1,4 +1,4 @@
-import { Effect, Layer, Option, Stream } from "effect"
+import { Effect, Layer, Option, type Stream } from "effect"
 import { createHash, randomUUID } from "node:crypto"
 import type { Outbound } from "../outbound/index.ts"
 import { type ArtifactKey, checkContent, checkKey, checkPage, isName, type Owner } from "./ArtifactKey.ts"
@@ -52,7 +52,9 @@ const make = Effect.fnUntraced(function*(settings: S3Settings, home: string) {
 
   const bytesOf = (key: string, { headers }: Head) => {
     const bytes = Number(headers["content-length"] ?? "none")
-    return Number.isSafeInteger(bytes) ? Effect.succeed(bytes) : fail(key, "Unavailable", "the store does not say its size")
+    return Number.isSafeInteger(bytes)
+      ? Effect.succeed(bytes)
+      : fail(key, "Unavailable", "the store does not say its size")
   }
 
   const putObject = Effect.fnUntraced(function*(

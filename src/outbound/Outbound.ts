@@ -80,8 +80,10 @@ const make = Effect.gen(function*() {
   })
 
   const begin = (request: Omit<Request, "maxBytes">) =>
-    Effect.flatMap(parse(request.url), (url) =>
-      Effect.flatMap(admit(url), (address) => exchange(url, address, request)))
+    Effect.flatMap(
+      parse(request.url),
+      (url) => Effect.flatMap(admit(url), (address) => exchange(url, address, request))
+    )
 
   const timedOut = (timeout: Duration.DurationInput) => () =>
     new OutboundFailed({

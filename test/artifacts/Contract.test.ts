@@ -200,7 +200,10 @@ for (const [kind, open] of Object.entries(stores)) {
         const tooLong = yield* Effect.flip(store.putStream(key, endless))
         assert.deepInclude(tooLong, { _tag: "ArtifactRefused", field: "content" })
         assert.include(tooLong.message, `at most ${limit}`)
-        assert.strictEqual(yield* Effect.flip(store.putStream(key, Stream.concat(Stream.make(half), Stream.fail("torn")))), "torn")
+        assert.strictEqual(
+          yield* Effect.flip(store.putStream(key, Stream.concat(Stream.make(half), Stream.fail("torn")))),
+          "torn"
+        )
         const started = yield* Deferred.make<void>()
         const stuck = Stream.concat(
           Stream.make(half),

@@ -73,10 +73,13 @@ const unanswering = (store: Layer.Layer<ArtifactStore.ArtifactStore>, state: { d
   })
 
 const fill = (owner: Owner) =>
-  Effect.flatMap(ArtifactStore.ArtifactStore, (store) =>
-    Effect.forEach(["notes.md", "report/index.html"], (name) => store.put({ ...owner, name }, bytes(name)), {
-      discard: true
-    }))
+  Effect.flatMap(
+    ArtifactStore.ArtifactStore,
+    (store) =>
+      Effect.forEach(["notes.md", "report/index.html"], (name) => store.put({ ...owner, name }, bytes(name)), {
+        discard: true
+      })
+  )
 const names = (owner: Owner) =>
   Effect.flatMap(
     ArtifactStore.ArtifactStore,

@@ -118,7 +118,10 @@ describe("artifacts in an S3-compatible store", () => {
       server.faults.push(503, "cut")
       const pieces = Array.from({ length: 10 }, (_, n) => Buffer.alloc(50_000, n))
       let made = 0
-      const { sha256 } = yield* store.putStream(key, Stream.tap(Stream.fromIterable(pieces), () => Effect.sync(() => made++)))
+      const { sha256 } = yield* store.putStream(
+        key,
+        Stream.tap(Stream.fromIterable(pieces), () => Effect.sync(() => made++))
+      )
       assert.strictEqual(made, 10)
       assert.strictEqual(server.requests.length, 3)
       for (const { headers } of server.requests) {

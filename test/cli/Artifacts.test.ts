@@ -80,7 +80,8 @@ layer(gatewayWith(), { excludeTestServices: true })("artifacts commands", (it) =
       assert.strictEqual<unknown>(yield* Effect.flip(writeWhole(`${home}/x`, wrong)), another)
       assert.deepStrictEqual(fs.readdirSync(home), [])
       // Somebody else was faster.
-      const slow = Stream.tap(Stream.make(Buffer.from("x")), () => Effect.sync(() => fs.writeFileSync(`${home}/x`, "theirs")))
+      const slow = Stream.tap(Stream.make(Buffer.from("x")), () =>
+        Effect.sync(() => fs.writeFileSync(`${home}/x`, "theirs")))
       assert.instanceOf(yield* Effect.flip(writeWhole(`${home}/x`, slow)), CommandFailed)
       assert.deepStrictEqual(fs.readdirSync(home), ["x"])
       assert.strictEqual(fs.readFileSync(`${home}/x`, "utf8"), "theirs")

@@ -74,8 +74,7 @@ layer(realGateway, { excludeTestServices: true })("artifacts of a run", (it) => 
       const expected = {
         "content-length": "3000000",
         "content-type": "application/octet-stream",
-        "content-disposition":
-          "attachment; filename=\"a _b_ _.html\"; filename*=UTF-8''a%20%22b%22%20%C3%A4.html",
+        "content-disposition": "attachment; filename=\"a _b_ _.html\"; filename*=UTF-8''a%20%22b%22%20%C3%A4.html",
         "content-security-policy": "default-src 'none'; sandbox",
         "x-content-type-options": "nosniff",
         "cache-control": "no-store",
@@ -123,7 +122,9 @@ layer(realGateway, { excludeTestServices: true })("artifacts of a run", (it) => 
         assert.deepStrictEqual(yield* told(pathOf("there", name)), [400, "INVALID_INPUT"], name)
       }
       assert.strictEqual((yield* get(pathOf("there", "none"), adminToken, "HEAD")).status, 404)
-      for (const path of ["/v1/api/runs/there/artifacts/", "/v1/api/runs/there/artifacts", "/v1/api/runs/a/b/artifacts/x"]) {
+      for (
+        const path of ["/v1/api/runs/there/artifacts/", "/v1/api/runs/there/artifacts", "/v1/api/runs/a/b/artifacts/x"]
+      ) {
         assert.strictEqual((yield* get(path)).status, 404)
       }
       assert.strictEqual((yield* get(pathOf("there", "notes.md"), adminToken, "POST")).status, 404)

@@ -1,8 +1,8 @@
-import { Cause, Chunk, Effect, Option, Schema, Stream } from "effect"
+import { Cause, type Chunk, Effect, Option, Schema, Stream } from "effect"
 import type { Principal } from "../../access/index.ts"
 import type { ArtifactFailed, ArtifactStore } from "../../artifacts/index.ts"
 import type { RunStore } from "../../journal/index.ts"
-import { GetArtifact, type GatewayFailure } from "../contract.ts"
+import { type GatewayFailure, GetArtifact } from "../contract.ts"
 import { baseHeaders } from "./Answer.ts"
 import { artifactFailure, ownerOf } from "./artifacts.ts"
 import { decode } from "./Credentials.ts"
@@ -103,17 +103,16 @@ const send = (
 ): Effect.Effect<void> =>
   Effect.suspend(() => {
     let taken = true
-    return Stream.runForEachWhile(content, (piece) =>
-      Effect.map(written(response, piece), (ok) => taken = ok)).pipe(
-        Effect.map(() => taken),
-        Effect.catchAllCause((cause) =>
-          Cause.isInterruptedOnly(cause)
-            ? Effect.failCause(cause as Cause.Cause<never>)
-            : Effect.as(Effect.logWarning("The content of an artifact was cut off", asked, cause), false)
-        ),
-        Effect.map((whole) => {
-          if (whole) response.end()
-          else response.destroy()
-        })
-      )
+    return Stream.runForEachWhile(content, (piece) => Effect.map(written(response, piece), (ok) => taken = ok)).pipe(
+      Effect.map(() => taken),
+      Effect.catchAllCause((cause) =>
+        Cause.isInterruptedOnly(cause)
+          ? Effect.failCause(cause as Cause.Cause<never>)
+          : Effect.as(Effect.logWarning("The content of an artifact was cut off", asked, cause), false)
+      ),
+      Effect.map((whole) => {
+        if (whole) response.end()
+        else response.destroy()
+      })
+    )
   })

@@ -76,7 +76,8 @@ const bodyOf = (incoming: IncomingMessage, broke: OutboundFailed): Stream.Stream
 /** One request on one connection to `address`, whatever the name of the host resolves to by now; it is closed with the scope. */
 export const exchange = (url: URL, address: string, { body, headers, method }: Sent) =>
   Effect.gen(function*() {
-    const failed = (detail: string) => new OutboundFailed({ reason: "Unreachable", detail: `${url.hostname} ${detail}` })
+    const failed = (detail: string) =>
+      new OutboundFailed({ reason: "Unreachable", detail: `${url.hostname} ${detail}` })
     const name = url.hostname.replace(/^\[|\]$/g, "")
     const outgoing = yield* Effect.acquireRelease(
       Effect.sync(() =>

@@ -144,7 +144,9 @@ export const makeServer = Effect.gen(function*() {
             response.write("half of it", () => response.destroy())
             return
           }
-          if (typeof fault === "number") return void response.writeHead(fault).end("<Error><Code>SlowDown</Code></Error>")
+          if (typeof fault === "number") {
+            return void response.writeHead(fault).end("<Error><Code>SlowDown</Code></Error>")
+          }
           if (fault === "late") response.end = () => response.destroy()
           if (fault === "broken" || fault === "stuck") {
             response.end = (content?: unknown) => {

@@ -47,8 +47,10 @@ export const secretNamed = named
 /** A store on an S3-compatible server that is elsewhere; drafts are in a home of its own unless one is given. */
 export const s3At = (settings: ArtifactsConfig.S3Settings, outbound = Loopback, home?: string) =>
   Layer.unwrapScoped(
-    Effect.map(home === undefined ? makeHome : Effect.succeed(home), (home) =>
-      Layer.fresh(S3Store.layer(settings, home)))
+    Effect.map(
+      home === undefined ? makeHome : Effect.succeed(home),
+      (home) => Layer.fresh(S3Store.layer(settings, home))
+    )
   ).pipe(Layer.provide([Credentials, outbound, limited]))
 
 /** The same as a value. */
