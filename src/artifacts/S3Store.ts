@@ -199,14 +199,16 @@ const make = Effect.fnUntraced(function*(settings: S3Settings, home: string) {
 
   const removeAll: ArtifactStore["Type"]["removeAll"] = Effect.fn("ArtifactStore.removeAll")(function*(owner) {
     let removed = 0
+    let after: string | undefined
     for (;;) {
-      const names = yield* list(owner, { limit: removedPage })
+      const names = yield* list(owner, { after, limit: removedPage })
       yield* Effect.forEach(names, ({ name }) => remove({ ...owner, name }), {
         concurrency: removedAtOnce,
         discard: true
       })
       removed += names.length
       if (names.length < removedPage) return removed
+      after = names.at(-1)?.name
     }
   })
 
