@@ -125,7 +125,7 @@ export const exchange = (url: URL, address: string, { body, headers, method }: S
     }
   })
 
-export type Answer = Effect.Effect.Success<ReturnType<typeof exchange>>
+type Answer = Effect.Effect.Success<ReturnType<typeof exchange>>
 
 /** All of an answer, if it is not too long; the text is made when somebody reads it: most large answers are not text. */
 export const collect = ({ body, headers, status }: Answer, maxBytes: number, host: string) =>
