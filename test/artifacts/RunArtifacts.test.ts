@@ -15,8 +15,8 @@ const mine = { tenant: null, runId: "run-1" }
 const acme = { tenant: { orgId: "acme", projectId: "web" }, runId: "acme.1" }
 const other = { tenant: null, runId: "run-2" }
 
-/** The store of runs on a home, and the artifacts in it, unless they are said to be elsewhere. */
-const serviceAt = (home: string, store: Layer.Layer<ArtifactStore.ArtifactStore, unknown> = filesAt(home)) =>
+/** The store of runs on a home, and their artifacts in a store. */
+const serviceAt = <E>(home: string, store: Layer.Layer<ArtifactStore.ArtifactStore, E>) =>
   RunArtifacts.layer.pipe(
     Layer.provide(store),
     Layer.provideMerge(RunStore.layer),
@@ -90,7 +90,7 @@ const both = ["notes.md", "report/index.html"]
 
 describe("artifacts of runs", () => {
   const stores = {
-    "files in the home": Effect.map(makeHome, (home) => serviceAt(home)),
+    "files in the home": Effect.map(makeHome, (home) => serviceAt(home, filesAt(home))),
     "an S3-compatible store": Effect.gen(function*() {
       const home = yield* makeHome
       const server = yield* makeServer
@@ -115,7 +115,7 @@ describe("artifacts of runs", () => {
       yield* Effect.gen(function*() {
         yield* launch(mine)
         yield* fill(mine)
-      }).pipe(Effect.provide(serviceAt(home)))
+      }).pipe(Effect.provide(serviceAt(home, filesAt(home))))
       // A process whose store does nothing of what is to be done is as good as dead.
       const dead = Layer.mock(ArtifactStore.ArtifactStore, { removeAll: () => Effect.never })
       yield* Effect.gen(function*() {
@@ -125,7 +125,7 @@ describe("artifacts of runs", () => {
       yield* Effect.gen(function*() {
         yield* settled
         assert.deepStrictEqual(yield* names(mine), [])
-      }).pipe(Effect.provide(serviceAt(home)))
+      }).pipe(Effect.provide(serviceAt(home, filesAt(home))))
     }))
 
   it.scoped("of a store that does not answer go an hour later; nobody waits for them meanwhile", () =>

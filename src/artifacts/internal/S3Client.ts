@@ -5,13 +5,14 @@ import { Outbound, type OutboundFailed } from "../../outbound/index.ts"
 import { type SecretRef, Secrets } from "../../secrets/index.ts"
 import { ArtifactFailed } from "../ArtifactError.ts"
 import type { S3Settings } from "../ArtifactsConfig.ts"
+import type { Errno } from "./Folder.ts"
 import { errorCode } from "./Listing.ts"
 
 /** A content that is on disk: it can be sent again. */
 interface Streamed {
   readonly bytes: number
   readonly sha256: string
-  readonly content: Stream.Stream<Uint8Array, unknown>
+  readonly content: Stream.Stream<Uint8Array, Errno>
 }
 
 interface Call {

@@ -17,7 +17,7 @@ export const resolve = (host: string): Effect.Effect<ReadonlyArray<string>> =>
 export interface Streamed {
   readonly bytes: number
   /** Exactly so many bytes; a failure of it breaks the request off. */
-  readonly content: Stream.Stream<Uint8Array, unknown>
+  readonly content: Stream.Stream<Uint8Array, { readonly _tag: string }>
 }
 
 export type Body = string | Uint8Array | Streamed
