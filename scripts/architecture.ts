@@ -38,7 +38,7 @@ export const subsystems: Readonly<Record<string, Subsystem>> = {
   "secrets": { mayImport: ["model"] },
   "cache": { mayImport: ["model", "persistence"] },
   "outbound": { mayImport: ["model"] },
-  "artifacts": { mayImport: ["model", "secrets", "outbound"] },
+  "artifacts": { mayImport: ["model", "persistence", "journal", "secrets", "outbound"] },
   "sandbox": { mayImport: ["model", "persistence", "journal", "audit", "secrets", "outbound"] },
   "engine": { mayImport: ["model", "persistence", "journal", "audit", "cache", "secrets"] },
   "workflow": { mayImport: ["model", "artifacts", "engine", "cache", "sandbox"] },

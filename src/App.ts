@@ -1,7 +1,7 @@
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import { ConfigError, Effect, Layer, Option } from "effect"
 import { Access, AccessConfig } from "./access/index.ts"
-import { ArtifactsConfig, FileStore, S3Store } from "./artifacts/index.ts"
+import { ArtifactsConfig, FileStore, Removals, RunArtifacts, S3Store } from "./artifacts/index.ts"
 import { Audit, AuditConfig, AuditTrail, Checkpoints, Deployment, Retention as AuditRetention } from "./audit/index.ts"
 import { Cache, CacheConfig } from "./cache/index.ts"
 import * as Build from "./cli/Build.ts"
@@ -116,7 +116,8 @@ const AccessLive = Access.layer.pipe(
   Layer.provideMerge(ControlPlane.layer)
 )
 
-const JournalLive = Layer.merge(Journal.layer, RunStore.layer)
+/** What removes a run writes down that its artifacts are to go. */
+const JournalLive = Layer.merge(Journal.layer, RunStore.layer).pipe(Layer.provideMerge(Removals.layer))
 
 /** What is built on it logs without secrets and stores none. */
 const SecretsLive = Layer.merge(Secrets.layer, RedactedLogger.layer).pipe(
@@ -146,12 +147,17 @@ const SandboxLive = Sandbox.layer.pipe(
 )
 
 /** What runs leave: files in the home, unless an S3-compatible store is set. */
-const ArtifactsLive = Layer.unwrapEffect(
-  Effect.gen(function*() {
-    const { s3 } = yield* ArtifactsConfig.ArtifactsConfig
-    const { home } = yield* Persistence.Persistence
-    return Option.match(s3, { onNone: () => FileStore.layer(home), onSome: S3Store.layer })
-  })
+const ArtifactsLive = RunArtifacts.layer.pipe(
+  Layer.provide(Layer.unwrapEffect(
+    Effect.gen(function*() {
+      const { s3 } = yield* ArtifactsConfig.ArtifactsConfig
+      const { home } = yield* Persistence.Persistence
+      return Option.match(s3, {
+        onNone: () => FileStore.layer(home),
+        onSome: (settings) => S3Store.layer(settings, home)
+      })
+    })
+  ))
 )
 
 const EngineLive = Layer.merge(Engine.layer, TaskCache.layer).pipe(

@@ -1,9 +1,11 @@
-import { Effect, Layer, type Scope } from "effect"
+import { Effect, Layer, type Scope, Stream } from "effect"
 import { createHash } from "node:crypto"
 import { ArtifactFailed } from "./ArtifactError.ts"
 import { type ArtifactKey, checkContent, checkKey, checkPage, type Owner } from "./ArtifactKey.ts"
 import { ArtifactsConfig } from "./ArtifactsConfig.ts"
-import { ArtifactStore, type Listed } from "./ArtifactStore.ts"
+import { ArtifactStore, type Listed, type PutOptions } from "./ArtifactStore.ts"
+import * as Content from "./internal/Content.ts"
+import * as Draft from "./internal/Draft.ts"
 import * as Folder from "./internal/Folder.ts"
 
 /** Contents and, in the same places below, their hashes: in the home. */
@@ -39,6 +41,7 @@ const make = Effect.fnUntraced(function*(home: string) {
   const { maxBytes } = yield* ArtifactsConfig
   /** One change at a time, and no look between a content and its hash. */
   const turn = yield* Effect.makeSemaphore(1)
+  yield* Draft.discardLeftDrafts(home)
 
   const pathOf = (key: ArtifactKey): string => [contents, ...folderOf(key), key.name].join("/")
   const locationOf = (key: ArtifactKey): string => `${home}/${pathOf(key)}`
@@ -53,18 +56,20 @@ const make = Effect.fnUntraced(function*(home: string) {
 
   const missing = (key: ArtifactKey) => fail(key, "NotFound", "there is none")
 
+  const faultOf = (key: ArtifactKey) => ({ code }: Folder.Errno) =>
+    code === "ENOENT"
+      ? missing(key)
+      : fail(
+        key,
+        code in obstacles ? "Refused" : "Unavailable",
+        obstacles[code] ?? `${code} from the operating system`
+      )
+
   const faults = (key: ArtifactKey) => <A, E, R>(effect: Effect.Effect<A, E | Folder.Errno, R>) =>
     Effect.catchIf(
       effect,
       (error): error is Extract<E | Folder.Errno, Folder.Errno> => error instanceof Folder.Errno,
-      ({ code }) =>
-        code === "ENOENT"
-          ? missing(key)
-          : fail(
-            key,
-            code in obstacles ? "Refused" : "Unavailable",
-            obstacles[code] ?? `${code} from the operating system`
-          )
+      faultOf(key)
     )
 
   /** The hashes that the content may have: one, more after a process died within a put, none when nobody recorded any. */
@@ -87,48 +92,108 @@ const make = Effect.fnUntraced(function*(home: string) {
       return { ...(yield* Folder.openFile(folder, last)), sums: yield* recorded(above, last) }
     }))
 
-  const verified = (key: ArtifactKey, { bytes, file, sums }: Effect.Effect.Success<ReturnType<typeof opened>>) =>
+  type Open = Effect.Effect.Success<ReturnType<typeof opened>>
+
+  const altered = (key: ArtifactKey, { sums }: Pick<Open, "sums">) =>
+    fail(key, "Altered", sums.length === 0 ? "no hash of it is recorded" : "the content is another")
+
+  const checkBytes = (key: ArtifactKey, { bytes }: Open) =>
+    bytes <= maxBytes
+      ? Effect.void
+      : fail(key, "Refused", `it has ${bytes} bytes, at most ${maxBytes} (SMITHERS_ARTIFACTS_MAX_BYTES)`)
+
+  /** The hash that was recorded: of several the one that the content has. */
+  const hashOf = (key: ArtifactKey, found: Open) =>
     Effect.gen(function*() {
-      if (bytes > maxBytes) {
-        return yield* fail(key, "Refused", `it has ${bytes} bytes, at most ${maxBytes} (SMITHERS_ARTIFACTS_MAX_BYTES)`)
-      }
-      const content = yield* Folder.read(file, bytes)
-      const sha256 = digest(content)
-      if (sums.includes(sha256)) return { name: key.name, bytes, sha256, location: locationOf(key), content }
-      return yield* fail(key, "Altered", sums.length === 0 ? "no hash of it is recorded" : "the content is another")
+      const [sha256, ...others] = found.sums
+      if (sha256 !== undefined && others.length === 0) return sha256
+      yield* checkBytes(key, found)
+      const actual = yield* Content.digest(Content.ofFile(found.file, found.bytes))
+      return found.sums.includes(actual) ? actual : yield* altered(key, found)
     })
 
-  const put: ArtifactStore["Type"]["put"] = Effect.fn("ArtifactStore.put")(function*(key, content) {
-    yield* Effect.zipRight(checkKey(key), checkContent(content, maxBytes))
+  const exists = (key: ArtifactKey) => fail(key, "Exists", "there is one already")
+
+  /** Gives a draft its place. Whichever of the contents is there when the process dies, its hash is known. */
+  const place = (key: ArtifactKey, draft: Draft.Draft, ifAbsent: boolean) => {
     const { above, last } = partsOf(key)
-    const sha256 = digest(content)
-    yield* Effect.gen(function*() {
+    const { folder, name, sha256 } = draft
+    return turn.withPermits(1)(Effect.uninterruptible(Effect.scoped(Effect.gen(function*() {
       const files = yield* Folder.establish(`${home}/${contents}`, above)
       const sums = yield* Folder.establish(`${home}/${hashes}`, above)
+      if (ifAbsent && (yield* Folder.isTaken(files, last))) return yield* exists(key)
       const before = yield* recorded(above, last)
-      // Whichever of the contents is there when the process dies, its hash is known.
       yield* record(sums, last, [sha256, ...before.filter((sum) => sum !== sha256).slice(0, maxHashes - 1)])
-      yield* Folder.replace(files, last, content)
+      yield* (ifAbsent ? Folder.link : Folder.move)(folder, name, files, last)
       yield* record(sums, last, [sha256])
-    }).pipe(Effect.scoped, turn.withPermits(1), faults(key))
-    return { name: key.name, bytes: content.length, sha256, location: locationOf(key) }
+    })))).pipe(
+      // Of a program beside the service: its hash is the one that is missing now, so both stay recorded.
+      Effect.catchIf((error) => error instanceof Folder.Errno && error.code === "EEXIST", () => exists(key)),
+      faults(key)
+    )
+  }
+
+  const putStream = Effect.fn("ArtifactStore.putStream")(function*<E, R>(
+    key: ArtifactKey,
+    content: Stream.Stream<Uint8Array, E, R>,
+    { ifAbsent = false }: PutOptions = {}
+  ) {
+    yield* checkKey(key)
+    if (ifAbsent) {
+      // What is in vain is not even read.
+      const { above, last } = partsOf(key)
+      const folder = Folder.descend(`${home}/${contents}`, above)
+      const taken = Effect.scoped(Effect.flatMap(folder, (folder) => Folder.isTaken(folder, last)))
+      if (yield* taken.pipe(Folder.ignoring("ENOENT"), faults(key))) return yield* exists(key)
+    }
+    const draft = yield* Draft.write(home, content, maxBytes, faultOf(key))
+    yield* place(key, draft, ifAbsent)
+    return { name: key.name, bytes: draft.bytes, sha256: draft.sha256, location: locationOf(key) }
+  }, Effect.scoped)
+
+  const put: ArtifactStore["Type"]["put"] = Effect.fn("ArtifactStore.put")(function*(key, content, options) {
+    yield* Effect.zipRight(checkKey(key), checkContent(content, maxBytes))
+    return yield* putStream(key, Stream.make(content), options)
   })
 
   const get: ArtifactStore["Type"]["get"] = Effect.fn("ArtifactStore.get")(function*(key) {
     yield* checkKey(key)
-    return yield* Effect.flatMap(opened(key), (found) => verified(key, found)).pipe(Effect.scoped, faults(key))
+    return yield* Effect.gen(function*() {
+      const found = yield* opened(key)
+      yield* checkBytes(key, found)
+      const content = yield* Folder.read(found.file, found.bytes)
+      const sha256 = digest(content)
+      if (!found.sums.includes(sha256)) return yield* altered(key, found)
+      return { name: key.name, bytes: found.bytes, sha256, location: locationOf(key), content }
+    }).pipe(Effect.scoped, faults(key))
+  })
+
+  const getStream: ArtifactStore["Type"]["getStream"] = Effect.fn("ArtifactStore.getStream")(function*(key) {
+    yield* checkKey(key)
+    return yield* Effect.gen(function*() {
+      const found = yield* opened(key)
+      const { bytes, file } = found
+      yield* checkBytes(key, found)
+      const sha256 = yield* hashOf(key, found)
+      const content = Content.ofFile(file, bytes).pipe(
+        Stream.mapError(faultOf(key))
+      )
+      return {
+        name: key.name,
+        bytes,
+        sha256,
+        location: locationOf(key),
+        content: Content.compared(content, sha256, altered(key, found))
+      }
+    }).pipe(faults(key))
   })
 
   const stat: ArtifactStore["Type"]["stat"] = Effect.fn("ArtifactStore.stat")(function*(key) {
     yield* checkKey(key)
     return yield* Effect.gen(function*() {
       const found = yield* opened(key)
-      const [sha256, ...others] = found.sums
-      if (sha256 !== undefined && others.length === 0) {
-        return { name: key.name, bytes: found.bytes, sha256, location: locationOf(key) }
-      }
-      const { content: _, ...stored } = yield* verified(key, found)
-      return stored
+      const sha256 = yield* hashOf(key, found)
+      return { name: key.name, bytes: found.bytes, sha256, location: locationOf(key) }
     }).pipe(Effect.scoped, faults(key))
   })
 
@@ -195,19 +260,37 @@ const make = Effect.fnUntraced(function*(home: string) {
       ), { discard: true }).pipe(turn.withPermits(1), faults(key))
   })
 
+  const removeAll: ArtifactStore["Type"]["removeAll"] = Effect.fn("ArtifactStore.removeAll")(function*(owner) {
+    yield* checkPage(owner, {})
+    const above = folderOf(owner)
+    // Contents first: a hash without one is nobody's.
+    const [removed] = yield* Effect.forEach([contents, hashes] as const, (tree) =>
+      Effect.scoped(Effect.flatMap(
+        Folder.descend(`${home}/${tree}`, above.slice(0, -1)),
+        (folder) => Folder.removeTree(folder, above.at(-1)!)
+      )).pipe(
+        Folder.ignoring("ENOENT"),
+        faults({ ...owner, name: "" })
+      ))
+    return removed ?? 0
+  })
+
   return ArtifactStore.of({
     put,
+    putStream,
     get,
+    getStream,
     stat,
     list,
     remove,
+    removeAll,
     place: (key) => Effect.as(checkKey(key), `<SMITHERS_HOME>/${pathOf(key)}`)
   })
 })
 
 /**
  * Files in `<home>/artifacts/<run>/<name>`, or `…/artifacts/@<org>/<run>/<name>`, readable for their owner only, their
- * hashes below `<home>/artifact-hashes`. Written under another name, flushed and then named. Links are not followed. A name cannot
+ * hashes below `<home>/artifact-hashes`. Written in `<home>/artifact-drafts`, flushed and then named. Links are not followed. A name cannot
  * be an artifact and the folder of another one (`Refused`).
  */
 export const layer = (home: string) => Layer.effect(ArtifactStore, make(home))

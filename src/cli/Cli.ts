@@ -3,6 +3,7 @@ import { Terminal } from "@effect/platform"
 import { Cause, type ConfigError, Console, Effect, Exit, Layer, Schema } from "effect"
 import { CommandFailed, exitCodes } from "./CommandFailed.ts"
 import { approveCommand, denyCommand } from "./commands/ApprovalCommands.ts"
+import { artifactsCommand } from "./commands/ArtifactCommands.ts"
 import { auditCommand } from "./commands/AuditCommands.ts"
 import { backupCommand } from "./commands/BackupCommands.ts"
 import { billingCommand } from "./commands/BillingCommands.ts"
@@ -100,6 +101,7 @@ const rootCommand = <E, F, R>(composition: Composition<E, F, R>) => {
       resumeCommand,
       retryCommand,
       diffCommand,
+      artifactsCommand,
       runsCommand,
       workflowsCommand,
       cacheCommand,

@@ -3,6 +3,7 @@ import { Schema } from "effect"
 import {
   AcknowledgeRollback,
   ApprovalRow,
+  ArtifactRow,
   BillingRow,
   CacheEntryRow,
   DeleteOrg,
@@ -11,6 +12,7 @@ import {
   DropOutbox,
   EventRow,
   ExamineService,
+  GetArtifact,
   GetRunDiff,
   IdentityProviderRow,
   IssueToken,
@@ -87,6 +89,12 @@ export const DecisionDocument = Schema.Struct({ approval: ApprovalRow, decision:
 
 /** `diff`: all there is, or how much it would be. */
 export const DiffDocument = GetRunDiff.successSchema
+
+/** `artifacts list`. */
+export const ArtifactsDocument = Schema.Struct({ artifacts: Schema.Array(ArtifactRow) })
+
+/** `artifacts get --output`: what was written. */
+export const ArtifactDocument = Schema.Struct({ file: Schema.String, ...GetArtifact.successSchema.fields })
 
 /** `sandbox verify`. */
 export const ProofDocument = SandboxProof

@@ -2,12 +2,14 @@ import { Path } from "@effect/platform"
 import type { Rpc } from "@effect/rpc"
 import { Context, Duration, Effect, FiberId, FiberSet, Layer, Option, RuntimeFlags, RuntimeFlagsPatch } from "effect"
 import { Access, Methods, Tenants } from "../access/index.ts"
+import { ArtifactStore } from "../artifacts/index.ts"
 import { Audit } from "../audit/index.ts"
 import { Engine } from "../engine/index.ts"
 import { Journal, RunStore } from "../journal/index.ts"
 import { Persistence } from "../persistence/index.ts"
 import { SecretGuard } from "../secrets/index.ts"
 import * as ApprovalHandlers from "./ApprovalHandlers.ts"
+import * as ArtifactHandlers from "./ArtifactHandlers.ts"
 import * as AuditHandlers from "./AuditHandlers.ts"
 import * as CacheHandlers from "./CacheHandlers.ts"
 import { type GatewayRpc, methodScopes } from "./contract.ts"
@@ -73,6 +75,8 @@ const make = Effect.gen(function*() {
   const serve = makeHttpFace({
     dispatcher,
     engine,
+    runs,
+    artifacts: yield* ArtifactStore.ArtifactStore,
     state,
     console: together(ui, builtIn),
     allowedOrigins: config.allowedOrigins
@@ -120,6 +124,7 @@ const make = Effect.gen(function*() {
 const handlers = Layer.mergeAll(
   RunHandlers.layer,
   NodeHandlers.layer,
+  ArtifactHandlers.layer,
   ApprovalHandlers.layer,
   WorkflowHandlers.layer,
   EventHandlers.layer,

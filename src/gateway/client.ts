@@ -1,7 +1,19 @@
 import { HttpClient, HttpClientRequest, Socket } from "@effect/platform"
 import type { Rpc } from "@effect/rpc"
-import { Effect, Either, identity, Option, type ParseResult, Redacted, Schedule, Schema, Stream } from "effect"
 import {
+  Effect,
+  Either,
+  identity,
+  Option,
+  type ParseResult,
+  Redacted,
+  Schedule,
+  Schema,
+  type Scope,
+  Stream
+} from "effect"
+import {
+  failure,
   FailureCode,
   GatewayFailure,
   type GatewayRpc,
@@ -42,6 +54,14 @@ type Calls = {
   ) => Effect.Effect<Rpc.Success<R>, GatewayError>
 }
 
+/** An artifact of a run, and its content: once, as fast as it is read, while the scope is open. */
+export interface Download {
+  readonly bytes: number
+  /** Of the content as it was put: whoever has read all of it may compare. */
+  readonly sha256: string
+  readonly content: Stream.Stream<Uint8Array, GatewayUnreachable>
+}
+
 /** One Effect for each method of the contract, named as on the wire, and the event stream. */
 export interface GatewayClient extends Calls {
   /**
@@ -52,6 +72,11 @@ export interface GatewayClient extends Calls {
     readonly runId: string
     readonly afterSeq?: number | undefined
   }) => Stream.Stream<StreamedEvent, GatewayError>
+  /** A content that turns out not to be the one that was put breaks off with `Network`. */
+  readonly downloadArtifact: (request: {
+    readonly runId: string
+    readonly name: string
+  }) => Effect.Effect<Download, GatewayError, Scope.Scope>
 }
 
 const decodeResponse = Schema.decodeUnknown(Schema.parseJson(ResponseFrame))
@@ -193,11 +218,37 @@ export const make = Effect.fnUntraced(function*(options: GatewayClientOptions) {
       )
     })
 
+  const downloadArtifact: GatewayClient["downloadArtifact"] = ({ name, runId }) =>
+    Effect.gen(function*() {
+      // In a URL they would be another path.
+      if (name.split("/").some((part) => part === "." || part === "..")) {
+        return yield* failure("INVALID_INPUT", "name: no part of it begins with a dot", { field: "name" })
+      }
+      const path = `${encodeURIComponent(runId)}/artifacts/${name.split("/").map(encodeURIComponent).join("/")}`
+      const broken = (error: { readonly message: string }) => unreachable("Network", error.message)
+      const response = yield* HttpClientRequest.get(`${baseUrl}/v1/api/runs/${path}`).pipe(
+        authorized,
+        http.execute,
+        Effect.mapError(broken)
+      )
+      if (response.status !== 200) {
+        const text = yield* Effect.mapError(response.text, broken)
+        const frame = yield* Effect.mapError(decodeResponse(text), notAGateway)
+        return yield* frame.ok ? unreachable("NotAGateway", `status ${response.status}`) : toFailure(frame.error)
+      }
+      const sha256 = /^"([0-9a-f]{64})"$/.exec(response.headers["etag"] ?? "")?.[1]
+      const bytes = Number(response.headers["content-length"] ?? "none")
+      if (sha256 === undefined || !Number.isSafeInteger(bytes)) {
+        return yield* unreachable("NotAGateway", "the answer does not say what it is")
+      }
+      return { bytes, sha256, content: Stream.mapError(response.stream, broken) }
+    })
+
   const calls: Partial<Calls> = {}
   for (const rpc of GatewayRpcs.requests.values()) {
     if (rpc._tag !== "streamRunEvents") Object.assign(calls, { [rpc._tag]: call(rpc) })
   }
   if (!isComplete(calls)) return yield* Effect.dieMessage("A method of the contract is missing")
-  const client: GatewayClient = { ...calls, streamRunEvents }
+  const client: GatewayClient = { ...calls, streamRunEvents, downloadArtifact }
   return client
 })

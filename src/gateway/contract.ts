@@ -4,6 +4,7 @@
  */
 export { AdminOnly, type TenantUse } from "./contract/Annotations.ts"
 export { ApprovalRow, ApprovalRpcs, ListApprovals, SubmitApproval } from "./contract/ApprovalRpcs.ts"
+export { ArtifactRow, ArtifactRpcs, GetArtifact, ListArtifacts } from "./contract/ArtifactRpcs.ts"
 export {
   AcknowledgeRollback,
   AuditRpcs,

@@ -44,6 +44,7 @@ import {
 import { migrations } from "./migrations.ts"
 import { reachedConditions } from "./Reached.ts"
 import { NodeCompleted, RunChanged, RunExists, RunNotFound, StaleEpoch } from "./RunError.ts"
+import { RunLeftovers } from "./RunLeftovers.ts"
 import type { AttemptRecord, Claim, NewRun, NodeRecord, RunFilter, StoredNode, WaitingNode } from "./RunRecords.ts"
 
 export { NodeCompleted, RunChanged, RunExists, RunNotFound, StaleEpoch } from "./RunError.ts"
@@ -95,7 +96,7 @@ export class RunStore extends Context.Tag("smithers-orchestrator/journal/RunStor
     /** A parked run is running again with it, so that whoever looks after runs finds it. */
     readonly requestCancel: (runId: string, atMs: number) => Write.Write<unknown, RunChanged>
     readonly requestPause: (runId: string, atMs: number | null) => Write.Write<number>
-    /** Removes the run and, by cascade, everything that hangs on it. */
+    /** Removes the run and, by cascade, everything that hangs on it; `RunLeftovers` remembers what it left elsewhere. */
     readonly remove: (runId: string) => Write.Write<number>
     readonly putNode: (node: NodeRecord) => Write.Write<unknown>
     /** Makes a node wait, unless what it waits for has come already. */
@@ -178,6 +179,7 @@ type TenantColumns = Parameters<typeof tenantOf>[0]
 
 const make = Effect.gen(function*() {
   const persistence = yield* Persistence.Persistence
+  const leftovers = yield* RunLeftovers
   yield* persistence.migrate(migrations)
   const { sql } = persistence
 
@@ -336,7 +338,10 @@ const make = Effect.gen(function*() {
       ),
     requestPause: (runId, atMs) =>
       Write.run("UPDATE _smithers_runs SET pause_requested_at_ms = ? WHERE run_id = ?", [atMs, runId]),
-    remove: (runId) => Write.run("DELETE FROM _smithers_runs WHERE run_id = ?", [runId]),
+    remove: (runId) =>
+      Write.all([leftovers.remember(runId), Write.run("DELETE FROM _smithers_runs WHERE run_id = ?", [runId])]).pipe(
+        Write.map(([, removed]) => removed)
+      ),
     putNode: (node) => Write.run(putNodeText, [...nodeParams(node), node.cached === true ? 1 : 0]),
     openNode: (node) => Write.guard(unfinishedNodeText, nodeParams(node), () => new NodeCompleted(node)),
     completeNode: (node) => Write.guard(unfinishedNodeText, nodeParams(node), () => new NodeCompleted(node)),

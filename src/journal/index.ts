@@ -6,4 +6,5 @@
  */
 export * as Journal from "./Journal.ts"
 export { reachedConditions } from "./Reached.ts"
+export { RunLeftovers } from "./RunLeftovers.ts"
 export * as RunStore from "./RunStore.ts"

@@ -1,6 +1,6 @@
-import { Context, Duration, Effect, Layer } from "effect"
+import { Context, Duration, Effect, Layer, type Scope, Stream } from "effect"
 import { isIP } from "node:net"
-import { exchange, resolve } from "./internal/Exchange.ts"
+import { type Body, collect, exchange, resolve } from "./internal/Exchange.ts"
 import { OutboundConfig } from "./OutboundConfig.ts"
 import { OutboundFailed } from "./OutboundError.ts"
 import { isPublic, isWithin } from "./PublicAddress.ts"
@@ -9,7 +9,8 @@ export interface Request {
   readonly method: "GET" | "HEAD" | "POST" | "PUT" | "DELETE"
   readonly url: string
   readonly headers?: Readonly<Record<string, string>>
-  readonly body?: string | Uint8Array
+  /** Streamed, it has a length that is known. */
+  readonly body?: Body
   /** For name, connection and the whole answer; 10 seconds unless given. */
   readonly timeout?: Duration.DurationInput
   /** Bytes of the answer's body; 65,536 unless given. */
@@ -26,6 +27,11 @@ export interface Response {
   readonly text: string
 }
 
+/** An answer whose body has not been read yet: it comes as fast as it is read, once. */
+export interface Opened extends Pick<Response, "status" | "headers"> {
+  readonly body: Stream.Stream<Uint8Array, OutboundFailed>
+}
+
 /**
  * Requests to URLs that the service was given: https, or http to loopback, without credentials in the URL, and only to
  * public addresses and the allowed networks. What is connected to is the very address that was examined. Redirects are
@@ -33,7 +39,14 @@ export interface Response {
  */
 export class Outbound extends Context.Tag("smithers-orchestrator/outbound/Outbound")<Outbound, {
   readonly request: (request: Request) => Effect.Effect<Response, OutboundFailed>
+  /**
+   * The same, for answers of any length, while the scope is open: `timeout` is for the head of the answer with all that is
+   * sent before it, and again for each piece of its body.
+   */
+  readonly open: (request: Omit<Request, "maxBytes">) => Effect.Effect<Opened, OutboundFailed, Scope.Scope>
 }>() {}
+
+const usualTimeout = "10 seconds"
 
 const loopback = ["127.0.0.0/8", "::1/128"]
 
@@ -66,21 +79,33 @@ const make = Effect.gen(function*() {
       })
   })
 
+  const begin = (request: Omit<Request, "maxBytes">) =>
+    Effect.flatMap(
+      parse(request.url),
+      (url) => Effect.flatMap(admit(url), (address) => exchange(url, address, request))
+    )
+
+  const timedOut = (timeout: Duration.DurationInput) => () =>
+    new OutboundFailed({
+      reason: "TimedOut",
+      detail: `There was no answer within ${Duration.format(Duration.decode(timeout))}.`
+    })
+
   return Outbound.of({
     request: Effect.fn("Outbound.request")(
-      function*({ maxBytes = 65_536, ...request }) {
-        const url = yield* parse(request.url)
-        return yield* exchange(url, yield* admit(url), request, maxBytes)
+      function*({ maxBytes = 65_536, ...request }: Request) {
+        return yield* collect(yield* begin(request), maxBytes, new URL(request.url).hostname)
       },
-      (effect, { timeout = "10 seconds" }) =>
-        Effect.timeoutFail(effect, {
-          duration: timeout,
-          onTimeout: () =>
-            new OutboundFailed({
-              reason: "TimedOut",
-              detail: `There was no answer within ${Duration.format(Duration.decode(timeout))}.`
-            })
-        })
+      Effect.scoped,
+      (effect, { timeout = usualTimeout }) =>
+        Effect.timeoutFail(effect, { duration: timeout, onTimeout: timedOut(timeout) })
+    ),
+    open: Effect.fn("Outbound.open")(
+      function*(request: Omit<Request, "maxBytes">) {
+        const { timeout = usualTimeout } = request
+        const answer = yield* Effect.timeoutFail(begin(request), { duration: timeout, onTimeout: timedOut(timeout) })
+        return { ...answer, body: Stream.timeoutFail(answer.body, timedOut(timeout), timeout) }
+      }
     )
   })
 })

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, FastCheck as fc } from "effect"
+import { Deferred, Effect, Either, FastCheck as fc, Fiber, Stream } from "effect"
 import { limit, stores } from "./support/Stores.ts"
 
 const bytes = (text: string) => new TextEncoder().encode(text)
@@ -86,7 +86,7 @@ for (const [kind, open] of Object.entries(stores)) {
       Effect.gen(function*() {
         const { alter, store } = yield* open
         const key = { ...mine, name: "notes.md" }
-        yield* alter(yield* store.put(key, bytes("right")))
+        yield* alter(yield* store.put(key, bytes("right")), bytes("other"))
         assert.propertyVal(yield* Effect.flip(store.get(key)), "reason", "Altered")
         yield* store.put(key, bytes("right"))
         assert.strictEqual(text((yield* store.get(key)).content), "right")
@@ -170,6 +170,116 @@ for (const [kind, open] of Object.entries(stores)) {
         }
         assert.strictEqual(yield* count, 0)
         yield* store.put({ ...mine, name: "n" }, new Uint8Array(limit))
+      }))
+
+    it.scopedLive("a content that comes in pieces is stored whole, and handed over in pieces", () =>
+      Effect.gen(function*() {
+        const { count, drafts, store } = yield* open
+        const key = { ...mine, name: "build/app.bin" }
+        const pieces = Array.from({ length: 90 }, (_, n) => Buffer.alloc(n * 200, n))
+        const stored = yield* store.putStream(key, Stream.fromIterable(pieces))
+        assert.deepStrictEqual(stored, yield* store.put(key, Buffer.concat(pieces)))
+        const opened = yield* store.getStream(key)
+        assert.deepInclude(opened, stored)
+        const got = yield* Stream.runCollect(opened.content)
+        assert.isAbove(got.length, 1)
+        assert.deepStrictEqual(Buffer.concat([...got]), Buffer.concat(pieces))
+        const empty = { ...mine, name: "empty" }
+        assert.strictEqual((yield* store.putStream(empty, Stream.empty)).bytes, 0)
+        assert.deepStrictEqual([...yield* Stream.runCollect((yield* store.getStream(empty)).content)], [])
+        assert.deepStrictEqual([yield* count, drafts()], [2, 0])
+      }))
+
+    it.scopedLive("of a stream that is too long, fails or is interrupted nothing is kept, and what was there stays", () =>
+      Effect.gen(function*() {
+        const { count, drafts, store } = yield* open
+        const key = { ...mine, name: "notes.md" }
+        const half = new Uint8Array(limit / 2)
+        const before = yield* store.put(key, bytes("before"))
+        const endless = Stream.repeatValue(half)
+        const tooLong = yield* Effect.flip(store.putStream(key, endless))
+        assert.deepInclude(tooLong, { _tag: "ArtifactRefused", field: "content" })
+        assert.include(tooLong.message, `at most ${limit}`)
+        assert.strictEqual(
+          yield* Effect.flip(store.putStream(key, Stream.concat(Stream.make(half), Stream.fail("torn")))),
+          "torn"
+        )
+        const started = yield* Deferred.make<void>()
+        const stuck = Stream.concat(
+          Stream.make(half),
+          Stream.fromEffect(Effect.zipRight(Deferred.succeed(started, undefined), Effect.never))
+        )
+        const writing = yield* Effect.fork(store.putStream({ ...mine, name: "new" }, stuck))
+        yield* Deferred.await(started)
+        // A stream that takes its time holds up nobody else.
+        assert.deepStrictEqual(yield* store.stat(key), before)
+        yield* Fiber.interrupt(writing)
+        assert.deepStrictEqual([yield* count, drafts()], [1, 0])
+        yield* store.putStream(key, Stream.make(half, half))
+        assert.deepInclude(yield* Effect.flip(store.putStream({ ...mine, name: "../x" }, endless)), { field: "name" })
+      }))
+
+    it.scopedLive("what was altered fails before the end of its stream", () =>
+      Effect.gen(function*() {
+        const { alter, store } = yield* open
+        const key = { ...mine, name: "notes.md" }
+        const content = new Uint8Array(limit)
+        const other = content.with(limit - 1, 1)
+        yield* alter(yield* store.put(key, content), other)
+        const { content: stream } = yield* store.getStream(key)
+        let received = 0
+        const outcome = yield* Effect.either(Stream.runForEach(stream, (piece) =>
+          Effect.sync(() => {
+            received += piece.length
+          })))
+        assert.propertyVal(Either.getOrThrow(Either.flip(outcome)), "reason", "Altered")
+        assert.isBelow(received, limit)
+        yield* alter(yield* store.put(key, bytes("right")), Buffer.alloc(0))
+        const emptied = yield* store.getStream(key)
+        assert.propertyVal(yield* Effect.flip(Stream.runDrain(emptied.content)), "reason", "Altered")
+        assert.propertyVal(yield* Effect.flip(store.getStream({ ...mine, name: "none" })), "reason", "NotFound")
+      }))
+
+    it.scopedLive("of many who put what is to be new one does, and the others are told", () =>
+      Effect.gen(function*() {
+        const { count, drafts, store } = yield* open
+        const key = { ...mine, name: "once" }
+        const outcomes = yield* Effect.forEach(
+          Array.from({ length: 8 }, (_, n) => n),
+          (n) =>
+            Effect.either(
+              n % 2 === 0
+                ? store.put(key, bytes(`${n}`), { ifAbsent: true })
+                : store.putStream(key, Stream.make(bytes(`${n}`)), { ifAbsent: true })
+            ),
+          { concurrency: "unbounded" }
+        )
+        const [winner, ...others] = outcomes.filter(Either.isRight)
+        assert.deepStrictEqual(others, [])
+        for (const { left } of outcomes.filter(Either.isLeft)) assert.propertyVal(left, "reason", "Exists")
+        assert.strictEqual((yield* store.get(key)).sha256, winner?.right.sha256)
+        const late = store.putStream(key, Stream.make(bytes("late")), { ifAbsent: true })
+        assert.propertyVal(yield* Effect.flip(late), "reason", "Exists")
+        assert.deepStrictEqual([yield* count, drafts()], [1, 0])
+        yield* store.put(key, bytes("replaced"))
+        assert.strictEqual(text((yield* store.get(key)).content), "replaced")
+      }))
+
+    it.scopedLive("all of a run is removed, and nothing of another", () =>
+      Effect.gen(function*() {
+        const { count, store } = yield* open
+        const names = Array.from({ length: 20 }, (_, n) => n % 2 === 0 ? `a/${n}/b` : `c${n}`)
+        yield* Effect.forEach(names, (name) => store.put({ ...mine, name }, bytes(name)), { discard: true })
+        const others = [acme, { tenant: null, runId: "run-10" }, { tenant: null, runId: "run" }]
+        yield* Effect.forEach(others, (owner) => store.put({ ...owner, name: "n" }, bytes("x")), { discard: true })
+        assert.strictEqual(yield* store.removeAll(mine), 20)
+        assert.deepStrictEqual(yield* store.list(mine), [])
+        assert.strictEqual(yield* count, 3)
+        assert.strictEqual(yield* store.removeAll(mine), 0)
+        assert.strictEqual(yield* store.removeAll({ tenant: { orgId: "nobody", projectId: null }, runId: "r" }), 0)
+        assert.propertyVal(yield* Effect.flip(store.removeAll({ ...mine, runId: ".." })), "field", "runId")
+        yield* store.put({ ...mine, name: "c1" }, bytes("again"))
+        assert.lengthOf(yield* store.list(mine), 1)
       }))
 
     it.scopedLive("any name is either refused or a place of its own", () =>

@@ -70,6 +70,40 @@ describe("artifacts in files", () => {
       assert.strictEqual(fs.readFileSync(hashes, "utf8").length, 65)
     }))
 
+  it.scopedLive("a draft that a process left when it died goes at the next start; no link there is followed", () =>
+    Effect.gen(function*() {
+      const home = yield* makeHome
+      const outside = yield* makeHome
+      const drafts = path.join(home, "artifact-drafts")
+      fs.mkdirSync(drafts)
+      fs.writeFileSync(path.join(drafts, "left"), "half of it")
+      fs.writeFileSync(path.join(outside, "kept"), "kept")
+      fs.symlinkSync(outside, path.join(drafts, "link"))
+      yield* openFiles(home)
+      assert.isFalse(fs.existsSync(drafts))
+      assert.deepStrictEqual(fs.readdirSync(outside), ["kept"])
+      fs.symlinkSync(outside, drafts)
+      const store = yield* openFiles(home)
+      assert.propertyVal(yield* Effect.flip(store.put(key, bytes("x"))), "reason", "Refused")
+      assert.deepStrictEqual(fs.readdirSync(outside), ["kept"])
+    }))
+
+  it.scopedLive("removing all of a run removes links, and nothing behind them", () =>
+    Effect.gen(function*() {
+      const home = yield* makeHome
+      const outside = yield* makeHome
+      fs.writeFileSync(path.join(outside, "kept"), "kept")
+      const store = yield* openFiles(home)
+      const { location } = yield* store.put(key, bytes("x"))
+      fs.symlinkSync(outside, path.join(path.dirname(location), "link"))
+      fs.symlinkSync(outside, path.join(home, "artifacts/run-2"))
+      yield* store.removeAll(key)
+      assert.deepStrictEqual(fs.readdirSync(path.join(home, "artifacts")), ["run-2"])
+      assert.deepStrictEqual(fs.readdirSync(path.join(home, "artifact-hashes")), [])
+      assert.propertyVal(yield* Effect.flip(store.removeAll({ ...key, runId: "run-2" })), "reason", "Refused")
+      assert.deepStrictEqual(fs.readdirSync(outside), ["kept"])
+    }))
+
   it.scopedLive("whoever reads while others write gets one of the contents, whole", () =>
     Effect.gen(function*() {
       const home = yield* makeHome

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Layer, Option } from "effect"
+import { Duration, Effect, Layer, Option, Stream } from "effect"
 import net from "node:net"
 import { ArtifactStore } from "../../src/artifacts/index.ts"
 import { Outbound } from "../../src/outbound/index.ts"
@@ -111,6 +111,52 @@ describe("artifacts in an S3-compatible store", () => {
       for (const error of yield* failures(dead)) assert.propertyVal(error, "reason", "Unavailable")
     }))
 
+  it.scopedLive("a content that comes in pieces is sent with its length and hash, again if need be", () =>
+    Effect.gen(function*() {
+      const server = yield* makeServer
+      const store = yield* openS3(settingsOf(server.endpoint))
+      server.faults.push(503, "cut")
+      const pieces = Array.from({ length: 10 }, (_, n) => Buffer.alloc(50_000, n))
+      let made = 0
+      const { sha256 } = yield* store.putStream(
+        key,
+        Stream.tap(Stream.fromIterable(pieces), () => Effect.sync(() => made++))
+      )
+      assert.strictEqual(made, 10)
+      assert.strictEqual(server.requests.length, 3)
+      for (const { headers } of server.requests) {
+        assert.deepInclude(headers, { "content-length": "500000", "x-amz-content-sha256": sha256 })
+      }
+      assert.deepStrictEqual(Buffer.from((yield* store.get(key)).content), Buffer.concat(pieces))
+    }))
+
+  it.scopedLive("a stream that breaks off is unavailable, and asked for again only before its head", () =>
+    Effect.gen(function*() {
+      const server = yield* makeServer
+      const store = yield* openS3(settingsOf(server.endpoint))
+      yield* store.put(key, content)
+      server.faults.push(503)
+      const opened = yield* store.getStream(key)
+      assert.deepStrictEqual(Buffer.concat([...yield* Stream.runCollect(opened.content)]), Buffer.from(content))
+      server.faults.push("broken")
+      const broken = yield* store.getStream(key)
+      assert.propertyVal(yield* Effect.flip(Stream.runDrain(broken.content)), "reason", "Unavailable")
+      const impatient = yield* openS3({ ...settingsOf(server.endpoint), timeout: Duration.millis(50) })
+      server.faults.push("stuck", "stuck", "stuck")
+      const stuck = Effect.flatMap(impatient.getStream(key), ({ content }) => Stream.runDrain(content))
+      assert.include((yield* Effect.flip(stuck)).message, "no answer within 50ms")
+    }))
+
+  it.scopedLive("a put that is to be new and gets no answer knows itself again", () =>
+    Effect.gen(function*() {
+      const server = yield* makeServer
+      const store = yield* openS3(settingsOf(server.endpoint))
+      server.faults.push("late")
+      yield* store.put(key, content, { ifAbsent: true })
+      assert.deepStrictEqual(server.requests.map(({ method }) => method), ["PUT", "PUT", "HEAD"])
+      assert.propertyVal(yield* Effect.flip(store.put(key, content, { ifAbsent: true })), "reason", "Exists")
+    }))
+
   it.scopedLive("an object that nobody recorded a hash of, and one that is too large, are not handed over", () =>
     Effect.gen(function*() {
       const server = yield* makeServer
@@ -129,7 +175,8 @@ describe("artifacts in an S3-compatible store", () => {
         Effect.flatMap(ArtifactStore.ArtifactStore, (store) => store.list(key)).pipe(Effect.provide(s3At(
           settingsOf("https://s3.example"),
           Layer.succeed(Outbound.Outbound, {
-            request: () => Effect.succeed({ status: 200, headers: {}, body: Buffer.from(text), text })
+            request: () => Effect.succeed({ status: 200, headers: {}, body: Buffer.from(text), text }),
+            open: () => Effect.die("not in this test")
           })
         )))
       const listing = (...keys: ReadonlyArray<string>) =>
@@ -154,7 +201,8 @@ describe("artifacts in an S3-compatible store", () => {
           Effect.sync(() => {
             asked.push(url)
             return { status: 200, headers: {}, body: new Uint8Array(), text: "" }
-          })
+          }),
+        open: () => Effect.die("not in this test")
       })
       const store = yield* Effect.provide(
         ArtifactStore.ArtifactStore,

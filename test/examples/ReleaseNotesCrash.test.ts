@@ -97,18 +97,16 @@ describe("release-notes, killed", () => {
       assert.deepStrictEqual(yield* artifacts, ["r", "r/RELEASE_NOTES.md"])
     }).pipe(Effect.provide(NodeContext.layer)))
 
-  it.scopedLive("in the middle of writing, replaces what it left behind", () =>
+  it.scopedLive("in the middle of writing, removes what it left behind", () =>
     Effect.gen(function*() {
       const { desk, fs, path, there } = yield* scene
-      const folder = path.join(there.home, "artifacts", "r")
-      yield* fs.makeDirectory(folder, { recursive: true })
-      yield* GitRepository.writeFile(
-        path.join(folder, ".RELEASE_NOTES.md.unfinished"),
-        "# lamp: half of it and mor".repeat(99)
-      )
+      const drafts = path.join(there.home, "artifact-drafts")
+      yield* fs.makeDirectory(drafts)
+      yield* GitRepository.writeFile(path.join(drafts, "left"), "# lamp: half of it and mor".repeat(99))
       const { artifacts, write } = yield* desk
       const { notes } = yield* write({ repo: "lamp" })
       assert.match(notes, /^# lamp: release notes/)
       assert.deepStrictEqual(yield* artifacts, ["r", "r/RELEASE_NOTES.md"])
+      assert.deepStrictEqual(yield* fs.readDirectory(drafts), [])
     }).pipe(Effect.provide(NodeContext.layer)))
 })

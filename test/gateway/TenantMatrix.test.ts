@@ -65,6 +65,8 @@ const rows: Readonly<Record<string, Calls>> = {
   listNodeStates: run,
   "attempts.list": (things, own) => [...run(things, own), ...node(things, own)],
   retryTask: node,
+  listArtifacts: run,
+  getArtifact: ({ runId }) => [{ runId, name: "notes.md" }],
   listApprovals: ({ orgId, projectId, runId }) => [
     {},
     { runId },

@@ -1,5 +1,5 @@
 import { assert, it } from "@effect/vitest"
-import { Effect, Schema } from "effect"
+import { Effect, Schema, Stream } from "effect"
 import { FileStore } from "../../src/artifacts/index.ts"
 import { Artifacts, Task } from "../../src/workflow/index.ts"
 import { makeHome } from "../artifacts/support/Stores.ts"
@@ -54,6 +54,30 @@ it.scopedLive("a task reaches the artifacts of its own run, of its own organizat
         place: "<SMITHERS_HOME>/artifacts/@acme/run-2/notes.md"
       }
     })
+  }))
+
+it.scopedLive("a task streams what is large, and is told when what is to be new is there already", () =>
+  Effect.gen(function*() {
+    const home = yield* makeHome
+    const { end, launch } = yield* fresh(workflow(() =>
+      Task.run({
+        id: "stream",
+        output: Schema.Struct({ bytes: Schema.Number, second: Schema.String }),
+        execute: Effect.gen(function*() {
+          const pieces = Stream.repeatValue(new Uint8Array(100_000)).pipe(Stream.take(30))
+          yield* Artifacts.putStream("large", pieces, { ifAbsent: true })
+          const { content } = yield* Artifacts.getStream("large")
+          const bytes = yield* Stream.runFold(content, 0, (sum, piece) => sum + piece.length)
+          const second = yield* Artifacts.put("large", "x", { ifAbsent: true }).pipe(
+            Effect.as("stored"),
+            Effect.catchTag("ArtifactFailed", ({ reason }) => Effect.succeed(reason))
+          )
+          return { bytes, second }
+        }).pipe(Effect.scoped)
+      }).pipe(Effect.provide(store(home)))
+    ))
+    yield* launch({}, { runId: "run-1" })
+    has(yield* end("run-1"), { status: "finished", output: { bytes: 3_000_000, second: "Exists" } })
   }))
 
 it.scopedLive("there is no name that leads to another run", () =>

@@ -6,7 +6,9 @@ import fs from "node:fs/promises"
 /** A call to the operating system failed. */
 export class Errno extends Data.TaggedError("Errno")<{ readonly code: string }> {}
 
-const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants
+const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = constants
+
+export type File = fs.FileHandle
 
 const codeOf = (cause: unknown): string =>
   cause instanceof Error && "code" in cause && typeof cause.code === "string" ? cause.code : String(cause)
@@ -79,12 +81,42 @@ export const openFile = Effect.fnUntraced(function*(folder: Folder, name: string
   return stat.isFile() ? { file, bytes: stat.size } : yield* new Errno({ code: "EISDIR" })
 })
 
-/** At most `bytes` from the beginning of a file; fewer when it has become shorter. */
-export const read = Effect.fnUntraced(function*(file: fs.FileHandle, bytes: number) {
+/** Whether anything has this name; `EISDIR` when it is a directory. */
+export const isTaken = (folder: Folder, name: string) =>
+  call(() => fs.lstat(at(folder, name))).pipe(
+    Effect.flatMap((stat) => stat.isDirectory() ? new Errno({ code: "EISDIR" }) : Effect.succeed(true)),
+    ignoring("ENOENT"),
+    Effect.map((taken) => taken ?? false)
+  )
+
+/** A new file, readable for its owner only, that goes with the scope unless it got another place. */
+export const draft = (folder: Folder, name: string) =>
+  Effect.zipRight(
+    Effect.acquireRelease(
+      Effect.void,
+      () => Effect.ignore(call(() => fs.unlink(at(folder, name))))
+    ),
+    open(at(folder, name), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
+  )
+
+export const append = (file: fs.FileHandle, content: Uint8Array) => call(() => file.writeFile(content))
+
+export const sync = (file: fs.FileHandle) => call(() => file.sync())
+
+/** Puts what is whole and on disk in another place, instead of what is there. */
+export const move = (from: Folder, draft: string, to: Folder, name: string) =>
+  Effect.zipRight(call(() => fs.rename(at(from, draft), at(to, name))), call(() => to.sync()))
+
+/** The same where nothing is; `EEXIST` otherwise, and of two who try at the same time one is second. */
+export const link = (from: Folder, draft: string, to: Folder, name: string) =>
+  Effect.zipRight(call(() => fs.link(at(from, draft), at(to, name))), call(() => to.sync()))
+
+/** At most `bytes` of a file from a place on; fewer when it has become shorter. */
+export const read = Effect.fnUntraced(function*(file: fs.FileHandle, bytes: number, from = 0) {
   const buffer = Buffer.alloc(bytes)
   let done = 0
   while (done < bytes) {
-    const { bytesRead } = yield* call(() => file.read(buffer, done, bytes - done, done))
+    const { bytesRead } = yield* call(() => file.read(buffer, done, bytes - done, from + done))
     if (bytesRead === 0) break
     done += bytesRead
   }
@@ -96,6 +128,22 @@ export const removeFile = (folder: Folder, name: string) =>
 
 /** Removes a directory when it is empty. */
 export const removeFolder = (folder: Folder, name: string) => Effect.ignore(call(() => fs.rmdir(at(folder, name))))
+
+/** Removes a directory with all that is in it; links are removed, not followed. Answers how many files. */
+export const removeTree = (folder: Folder, name: string): Effect.Effect<number, Errno> =>
+  Effect.scoped(Effect.gen(function*() {
+    const inner = yield* enter(folder, name)
+    let files = 0
+    for (const entry of yield* call(() => fs.readdir(`/proc/self/fd/${inner.fd}`, { withFileTypes: true }))) {
+      if (entry.isDirectory()) files += yield* removeTree(inner, entry.name)
+      else {
+        yield* ignoring("ENOENT")(call(() => fs.unlink(at(inner, entry.name))))
+        files++
+      }
+    }
+    yield* call(() => fs.rmdir(at(folder, name)))
+    return files
+  })).pipe(ignoring("ENOENT"), Effect.map((files) => files ?? 0))
 
 /** What is in a directory and does not begin with a dot. */
 export const entries = (folder: Folder) =>

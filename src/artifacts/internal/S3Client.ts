@@ -1,11 +1,19 @@
 import { AwsV4Signer } from "aws4fetch"
-import { Clock, DateTime, Effect, Option, Redacted, Schedule } from "effect"
+import { Clock, DateTime, Effect, Option, Redacted, Schedule, Stream } from "effect"
 import { createHash } from "node:crypto"
-import { Outbound } from "../../outbound/index.ts"
+import { Outbound, type OutboundFailed } from "../../outbound/index.ts"
 import { type SecretRef, Secrets } from "../../secrets/index.ts"
 import { ArtifactFailed } from "../ArtifactError.ts"
 import type { S3Settings } from "../ArtifactsConfig.ts"
+import type { Errno } from "./Folder.ts"
 import { errorCode } from "./Listing.ts"
+
+/** A content that is on disk: it can be sent again. */
+interface Streamed {
+  readonly bytes: number
+  readonly sha256: string
+  readonly content: Stream.Stream<Uint8Array, Errno>
+}
 
 interface Call {
   readonly method: "GET" | "HEAD" | "PUT" | "DELETE"
@@ -13,7 +21,7 @@ interface Call {
   readonly key: string
   readonly query?: Readonly<Record<string, string>>
   readonly headers?: Readonly<Record<string, string>>
-  readonly body?: Uint8Array
+  readonly body?: Uint8Array | Streamed
   /** Of the answer. */
   readonly maxBytes?: number
 }
@@ -21,6 +29,12 @@ interface Call {
 /** As Signature Version 4 wants it: everything but unreserved characters. */
 const encode = (text: string): string =>
   encodeURIComponent(text).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
+
+const hashOf = (body: Call["body"]): string =>
+  body !== undefined && "sha256" in body ? body.sha256 : createHash("sha256").update(body ?? "").digest("hex")
+
+/** Of an answer that is not what was asked for. */
+const refusalBytes = 65_536
 
 const isLater = (status: number): boolean => status === 408 || status === 409 || status === 429 || status >= 500
 
@@ -58,7 +72,7 @@ export const makeClient = Effect.fnUntraced(function*(settings: S3Settings) {
               url: urlOf(call),
               headers: {
                 ...call.headers,
-                "x-amz-content-sha256": createHash("sha256").update(call.body ?? "").digest("hex")
+                "x-amz-content-sha256": hashOf(call.body)
               },
               accessKeyId,
               secretAccessKey,
@@ -78,27 +92,43 @@ export const makeClient = Effect.fnUntraced(function*(settings: S3Settings) {
         })
       )
 
+  const failed = (key: string) => ({ message, reason }: OutboundFailed) =>
+    fail(key, reason === "Unreachable" || reason === "TimedOut" ? "Unavailable" : "Refused", message)
+
+  const requestOf = (call: Call) =>
+    Effect.map(signed(call), (headers) => ({
+      method: call.method,
+      url: urlOf(call),
+      headers,
+      timeout,
+      ...(call.body !== undefined && { body: call.body })
+    }))
+
   const attempt = (call: Call) =>
     Effect.gen(function*() {
-      const headers = yield* signed(call)
-      const { body, maxBytes, method } = call
-      const answer = yield* outbound.request({
-        method,
-        url: urlOf(call),
-        headers,
-        timeout,
-        ...(body !== undefined && { body }),
-        ...(maxBytes !== undefined && { maxBytes })
-      }).pipe(Effect.mapError(({ message, reason }) =>
-        reason === "Unreachable" || reason === "TimedOut"
-          ? fail(call.key, "Unavailable", message)
-          : fail(call.key, "Refused", message)
-      ))
+      const { maxBytes } = call
+      const answer = yield* outbound.request({ ...yield* requestOf(call), ...(maxBytes !== undefined && { maxBytes }) })
+        .pipe(Effect.mapError(failed(call.key)))
       return isLater(answer.status) ? yield* refusal(call.key, answer) : answer
     })
 
+  const attemptOpen = (call: Call) =>
+    Effect.gen(function*() {
+      const { body, headers, status } = yield* Effect.mapError(
+        outbound.open(yield* requestOf(call)),
+        failed(call.key)
+      )
+      const content = Stream.mapError(body, failed(call.key))
+      if (status >= 200 && status <= 299) return { status, headers, text: "", content }
+      const text = yield* content.pipe(
+        Stream.decodeText(),
+        Stream.runFoldWhile("", (text) => text.length < refusalBytes, (text, more) => text + more)
+      )
+      return isLater(status) ? yield* refusal(call.key, { status, text }) : { status, headers, text, content }
+    })
+
   /** An answer that is not what was asked for, as an error. */
-  const refusal = (key: string, { status, text }: Outbound.Response) =>
+  const refusal = (key: string, { status, text }: Pick<Outbound.Response, "status" | "text">) =>
     fail(
       key,
       isLater(status) ? "Unavailable" : "Refused",
@@ -107,9 +137,8 @@ export const makeClient = Effect.fnUntraced(function*(settings: S3Settings) {
       }`
     )
 
-  /** An answer, whatever its status, but none that says "later"; asked again up to `attempts` times. */
-  const request = (call: Call): Effect.Effect<Outbound.Response, ArtifactFailed> =>
-    Effect.retry(attempt(call), {
+  const again = <A, R>(attempt: Effect.Effect<A, ArtifactFailed, R>): Effect.Effect<A, ArtifactFailed, R> =>
+    Effect.retry(attempt, {
       while: ({ reason }) => reason === "Unavailable",
       schedule: Schedule.intersect(
         Schedule.jittered(Schedule.exponential(backoff)),
@@ -117,5 +146,11 @@ export const makeClient = Effect.fnUntraced(function*(settings: S3Settings) {
       )
     })
 
-  return { request, refusal, fail }
+  /** An answer, whatever its status, but none that says "later"; asked again up to `attempts` times. */
+  const request = (call: Call) => again(attempt(call))
+
+  /** The same of any length, while the scope is open; what breaks off after its head is not asked for again. */
+  const open = (call: Call) => again(attemptOpen(call))
+
+  return { request, open, refusal, fail }
 })

@@ -3,6 +3,7 @@ import { Context, Option } from "effect"
 import type { CatalogScope } from "../../model/index.ts"
 import { Aliases, ForTenants, RequiredScope, type TenantUse } from "./Annotations.ts"
 import { ApprovalRpcs } from "./ApprovalRpcs.ts"
+import { ArtifactRpcs } from "./ArtifactRpcs.ts"
 import { AuditRpcs } from "./AuditRpcs.ts"
 import { CacheRpcs } from "./CacheRpcs.ts"
 import { ControlPlaneRpcs } from "./ControlPlaneRpcs.ts"
@@ -22,6 +23,7 @@ import { WorkflowRpcs } from "./WorkflowRpcs.ts"
 /** Every method of the gateway. */
 export const GatewayRpcs = RunRpcs.merge(
   NodeRpcs,
+  ArtifactRpcs,
   ApprovalRpcs,
   WorkflowRpcs,
   EventRpcs,

@@ -1,8 +1,11 @@
 import { Cause, Effect, Either } from "effect"
+import type { ArtifactStore } from "../../artifacts/index.ts"
 import type { Engine } from "../../engine/index.ts"
+import type { RunStore } from "../../journal/index.ts"
 import { ExamineService, failure, frameIdChars, type GatewayFailure, HealthAnswer } from "../contract.ts"
 import type { ServiceState } from "../ServiceState.ts"
 import { answerFailure, answerJson, answerNotFound, answerText, okFrame } from "./Answer.ts"
+import { answerArtifact, askedArtifact } from "./artifactDownload.ts"
 import { answerSession, answerSignIn, enterSession } from "./BrowserSession.ts"
 import type { ConsoleFiles } from "./ConsoleFiles.ts"
 import { decode, isAllowedOrigin, isForeign, presentedBy } from "./Credentials.ts"
@@ -21,6 +24,8 @@ const encodeHealth = encodeWith(HealthAnswer)
 interface HttpFaceOptions {
   readonly dispatcher: Dispatcher
   readonly engine: Engine.Engine["Type"]
+  readonly runs: RunStore.RunStore["Type"]
+  readonly artifacts: ArtifactStore.ArtifactStore["Type"]
   readonly state: ServiceState["Type"]
   readonly console: ConsoleFiles
   readonly allowedOrigins: ReadonlyArray<string>
@@ -29,7 +34,9 @@ interface HttpFaceOptions {
 type Serve = (request: IncomingMessage, response: ServerResponse) => Effect.Effect<void>
 
 /** The HTTP routes of the v1 wire (`wire-protocol.md` §1). Never fails: whatever goes wrong is answered. */
-export const makeHttpFace = ({ allowedOrigins, console, dispatcher, engine, state }: HttpFaceOptions): Serve => {
+export const makeHttpFace = (
+  { allowedOrigins, artifacts, console, dispatcher, engine, runs, state }: HttpFaceOptions
+): Serve => {
   const authenticate = (request: IncomingMessage) => {
     const { ambient, token } = presentedBy(request)
     if (!isAllowedOrigin(request, allowedOrigins) || ambient && isForeign(request)) {
@@ -86,6 +93,29 @@ export const makeHttpFace = ({ allowedOrigins, console, dispatcher, engine, stat
     )
   }
 
+  /** What a run left, of any size, in pieces. */
+  const artifact = (
+    request: IncomingMessage,
+    response: ServerResponse,
+    asked: NonNullable<ReturnType<typeof askedArtifact>>
+  ) => {
+    const requestId = crypto.randomUUID()
+    return Effect.flatMap(
+      authenticate(request),
+      (principal) =>
+        answerArtifact(
+          { artifacts, dispatcher, runs },
+          principal,
+          response,
+          asked,
+          requestId,
+          request.method === "GET"
+        )
+    ).pipe(
+      Effect.catchAll((failed) => Effect.sync(() => answerFailure(response, requestId, dispatcher.clean(failed))))
+    )
+  }
+
   const health = Effect.map(state.health, (answer) => encodeHealth({ ok: true, ...answer }))
   const workflows = Effect.map(
     listWorkflows(engine),
@@ -108,6 +138,8 @@ export const makeHttpFace = ({ allowedOrigins, console, dispatcher, engine, stat
     if (orgId !== undefined) {
       return orgExport(request, response, orgId, new URLSearchParams(url.slice(path.length)))
     }
+    const asked = askedArtifact(path)
+    if (asked !== undefined) return artifact(request, response, asked)
     switch (path) {
       case "/metrics":
         return Effect.map(

@@ -4,8 +4,8 @@ import { ExportOrg, type GatewayFailure } from "../contract.ts"
 import { baseHeaders } from "./Answer.ts"
 import { decode } from "./Credentials.ts"
 import type { Dispatcher } from "./Dispatcher.ts"
-import { limits } from "./Limits.ts"
 import type { ServerResponse } from "./NodeHttp.ts"
+import { written } from "./written.ts"
 
 const pattern = /^\/v1\/api\/orgs\/([^/]+)\/export$/
 
@@ -16,19 +16,6 @@ export const exportedOrg = (path: string): string | undefined => {
 }
 
 const decodePart = Schema.decodeUnknown(Schema.parseJson(ExportOrg.successSchema))
-
-/** Waits for a client that takes nothing more, but not for ever. */
-const written = (response: ServerResponse, text: string): Effect.Effect<boolean> =>
-  Effect.async<boolean>((resume) => {
-    if (response.write(text)) return resume(Effect.succeed(true))
-    const drained = () => resume(Effect.succeed(true))
-    response.once("drain", drained)
-    return Effect.sync(() => {
-      response.off("drain", drained)
-    })
-  }).pipe(
-    Effect.timeoutTo({ duration: limits.stall, onSuccess: (ok) => ok, onTimeout: () => false })
-  )
 
 /**
  * All parts of `orgs.export` as one document, in chunks: each part is a call of its own, authorized and recorded as such.

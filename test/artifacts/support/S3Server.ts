@@ -19,13 +19,19 @@ interface StoredObject {
   metadata: Record<string, string>
 }
 
-/** What the next request meets instead of an answer. */
-export type Fault = "silence" | "cut" | number
+/**
+ * What the next request meets instead of an answer; "late": it is carried out, and nobody gets to know; "broken" and
+ * "stuck": the head comes, and of the content a part or nothing.
+ */
+export type Fault = "silence" | "cut" | "late" | "broken" | "stuck" | number
 
 const hex = (data: Buffer | string) => createHash("sha256").update(data).digest("hex")
 const hmac = (key: Buffer | string, data: string) => createHmac("sha256", key).update(data).digest()
 const encode = (text: string) =>
   encodeURIComponent(text).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
+
+/** Of one page of a listing, whatever is asked for. */
+const pageKeys = 7
 
 const compare = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b))
 
@@ -92,17 +98,24 @@ export const makeServer = Effect.gen(function*() {
       const prefix = url.searchParams.get("prefix")!
       const after = url.searchParams.get("start-after") ?? ""
       const found = [...objects].filter(([key]) => key.startsWith(prefix) && compare(key, after) > 0)
-        .sort(([a], [b]) => compare(a, b)).slice(0, Number(url.searchParams.get("max-keys")))
-      const rows = found.map(([key, { body }]) =>
+        .sort(([a], [b]) => compare(a, b))
+      // Stores give fewer than they are asked for when they like.
+      const page = found.slice(0, Math.min(Number(url.searchParams.get("max-keys")), pageKeys))
+      const rows = page.map(([key, { body }]) =>
         `<Contents><Key>${
           encode(key).replaceAll("%20", "+").replaceAll("%2F", "/")
         }</Key><Size>${body.length}</Size></Contents>`
       )
       return response.writeHead(200).end(
-        `<?xml version="1.0"?><ListBucketResult xmlns="x">${rows.join("")}</ListBucketResult>`
+        `<?xml version="1.0"?><ListBucketResult xmlns="x"><IsTruncated>${page.length < found.length}</IsTruncated>${
+          rows.join("")
+        }</ListBucketResult>`
       )
     }
     if (request.method === "PUT") {
+      const condition = request.headers["if-none-match"]
+      if (condition === "*" && objects.has(key)) return refuse(412, "PreconditionFailed")
+      if (condition !== undefined && condition !== "*") return refuse(501, "NotImplemented")
       const metadata = Object.entries(request.headers).filter(([name]) => name.startsWith("x-amz-meta-"))
       objects.set(key, { body, metadata: Object.fromEntries(metadata) as Record<string, string> })
       return response.writeHead(200).end()
@@ -131,7 +144,17 @@ export const makeServer = Effect.gen(function*() {
             response.write("half of it", () => response.destroy())
             return
           }
-          if (fault !== undefined) return void response.writeHead(fault).end("<Error><Code>SlowDown</Code></Error>")
+          if (typeof fault === "number") {
+            return void response.writeHead(fault).end("<Error><Code>SlowDown</Code></Error>")
+          }
+          if (fault === "late") response.end = () => response.destroy()
+          if (fault === "broken" || fault === "stuck") {
+            response.end = (content?: unknown) => {
+              if (fault === "stuck") response.flushHeaders()
+              else response.write((content as Buffer).subarray(0, 3), () => response.destroy())
+              return response
+            }
+          }
           answer(request, response, Buffer.concat(chunks))
         })
       })

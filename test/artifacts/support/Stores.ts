@@ -44,13 +44,21 @@ export const settingsOf = (endpoint: string): ArtifactsConfig.S3Settings => ({
 })
 export const secretNamed = named
 
-/** A store on an S3-compatible server that is elsewhere. */
-export const s3At = (settings: ArtifactsConfig.S3Settings, outbound = Loopback) =>
-  Layer.fresh(S3Store.layer(settings)).pipe(Layer.provide([Credentials, outbound, limited]))
+/** A store on an S3-compatible server that is elsewhere; drafts are in a home of its own unless one is given. */
+export const s3At = (settings: ArtifactsConfig.S3Settings, outbound = Loopback, home?: string) =>
+  Layer.unwrapScoped(
+    Effect.map(
+      home === undefined ? makeHome : Effect.succeed(home),
+      (home) => Layer.fresh(S3Store.layer(settings, home))
+    )
+  ).pipe(Layer.provide([Credentials, outbound, limited]))
 
 /** The same as a value. */
-export const openS3 = (settings: ArtifactsConfig.S3Settings) =>
-  Effect.provide(ArtifactStore.ArtifactStore, s3At(settings))
+export const openS3 = (settings: ArtifactsConfig.S3Settings, home?: string) =>
+  Effect.flatMap(
+    home === undefined ? makeHome : Effect.succeed(home),
+    (home) => Effect.provide(ArtifactStore.ArtifactStore, s3At(settings, Loopback, home))
+  )
 
 export const makeHome = Effect.acquireRelease(
   Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "artifacts-"))),
@@ -60,6 +68,8 @@ export const makeHome = Effect.acquireRelease(
 export const filesAt = (home: string) => Layer.fresh(FileStore.layer(home)).pipe(Layer.provide(limited))
 export const openFiles = (home: string) => Effect.provide(ArtifactStore.ArtifactStore, filesAt(home))
 
+const draftsIn = (home: string): number => fs.readdirSync(path.join(home, "artifact-drafts")).length
+
 /** Every store there is, and how to damage what it has. */
 export const stores = {
   "files in the home": Effect.gen(function*() {
@@ -67,7 +77,9 @@ export const stores = {
     const store = yield* openFiles(home)
     return {
       store,
-      alter: ({ location }: ArtifactStore.Stored) => Effect.sync(() => fs.writeFileSync(location, "other")),
+      drafts: () => draftsIn(home),
+      alter: ({ location }: ArtifactStore.Stored, content: Uint8Array) =>
+        Effect.sync(() => fs.writeFileSync(location, content)),
       count: Effect.sync(() =>
         fs.readdirSync(home, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).length / 2
       )
@@ -75,12 +87,14 @@ export const stores = {
   }),
   "an S3-compatible store": Effect.gen(function*() {
     const server = yield* makeServer
-    const store = yield* openS3(settingsOf(server.endpoint))
+    const home = yield* makeHome
+    const store = yield* openS3(settingsOf(server.endpoint), home)
     return {
       store,
-      alter: ({ location }: ArtifactStore.Stored) =>
+      drafts: () => draftsIn(home),
+      alter: ({ location }: ArtifactStore.Stored, content: Uint8Array) =>
         Effect.sync(() => {
-          server.objects.get(location.slice("s3://bucket/".length))!.body = Buffer.from("other")
+          server.objects.get(location.slice("s3://bucket/".length))!.body = Buffer.from(content)
         }),
       count: Effect.sync(() => server.objects.size)
     }

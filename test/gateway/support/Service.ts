@@ -1,6 +1,7 @@
 import { NodeContext } from "@effect/platform-node"
 import { Duration, Effect, Layer, Option, Redacted, Schema } from "effect"
 import { Access, AccessConfig } from "../../../src/access/index.ts"
+import { FileStore, Removals, RunArtifacts } from "../../../src/artifacts/index.ts"
 import { Audit, AuditSink, AuditTrail, Checkpoints } from "../../../src/audit/index.ts"
 import { Cache } from "../../../src/cache/index.ts"
 import { ControlPlane, GrantTenants, OrgEnding, RunBudget, RunTenancy } from "../../../src/control-plane/index.ts"
@@ -71,6 +72,10 @@ const workers = Layer.provide(
   Layer.unwrapEffect(Effect.map(Persistence.Persistence, ({ home }) => BlobStore.layer(`${home}/blobs`)))
 )
 
+const artifacts = RunArtifacts.layer.pipe(
+  Layer.provide(Layer.unwrapEffect(Effect.map(Persistence.Persistence, ({ home }) => FileStore.layer(home))))
+)
+
 const audit = AuditTrail.layer.pipe(
   Layer.provideMerge(Checkpoints.layer),
   Layer.provide(AuditSink.layerNone),
@@ -107,7 +112,8 @@ export const gatewayOver = <E, R, E2, R2>(
     Layer.provide(Layer.succeed(GatewayConfig.GatewayConfig, { ...GatewayConfig.defaults, ...config })),
     Layer.provideMerge(Layer.merge(engine, TaskCache.layer)),
     Layer.provideMerge(sandboxes),
-    Layer.provideMerge(Layer.mergeAll(Journal.layer, RunStore.layer, Cache.layer, access, workers)),
+    Layer.provideMerge(Layer.mergeAll(Journal.layer, RunStore.layer, Cache.layer, access, workers, artifacts)),
+    Layer.provideMerge(Removals.layer),
     Layer.provideMerge(DeadLetters.layer),
     Layer.provideMerge(audit),
     Layer.provideMerge(Outbox.layer),
