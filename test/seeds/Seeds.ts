@@ -438,13 +438,18 @@ const controlPlane: Seed = {
           "control-plane/RunBudget",
           "two hundred concurrent runs execute no more than the limit allows, and the rest when it is raised"
         ]),
-        promise("secret manager references, not secret values", [
-          "control-plane/Records",
-          "billing accounts, identity providers and secret references are written, written anew, read and deleted"
-        ], ["secrets/Secrets", "no schema of the package encodes a value: none has a Redacted in it"], [
-          "gateway/OrgSecrets",
-          "one name is what each organization, and a project of it, calls so; rotated and removed it is so at once"
-        ]),
+        promise(
+          "secret manager references, not secret values",
+          [
+            "control-plane/Records",
+            "billing accounts, identity providers and secret references are written, written anew, read and deleted"
+          ],
+          ["secrets/Secrets", "no schema of the package encodes a value: none has a Redacted in it"],
+          [
+            "gateway/OrgSecrets",
+            "one name is what each organization, and a project of it, calls so; rotated and removed it is so at once"
+          ]
+        ),
         promise("audit events and org audit export", [
           "control-plane/OrgAudit",
           "an export has everything of one organization, its audit in pages when it is long"
