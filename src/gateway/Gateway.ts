@@ -71,7 +71,8 @@ const make = Effect.gen(function*() {
   })
   const builtIn = config.console && ui.mountPath !== "/console" ? yield* loadConsole(consoleDirectory) : noConsole
   const accessLog = yield* makeAccessLog(yield* Audit.Audit)
-  const dispatcher = makeDispatcher(access, yield* Tenants, runs, handlers, yield* SecretGuard.SecretGuard, accessLog)
+  const tenants = yield* Tenants
+  const dispatcher = makeDispatcher(access, tenants, runs, handlers, yield* SecretGuard.SecretGuard, accessLog)
   const serve = makeHttpFace({
     dispatcher,
     engine,
@@ -91,6 +92,7 @@ const make = Effect.gen(function*() {
   const upgrades = makeUpgrades(
     {
       access,
+      tenants,
       dispatcher,
       state,
       hub,

@@ -1,5 +1,5 @@
 import { assert, layer } from "@effect/vitest"
-import { Effect, Layer, Redacted, Schema } from "effect"
+import { Duration, Effect, Layer, Redacted, Schema } from "effect"
 import { Access } from "../../src/access/index.ts"
 import { ControlPlane, RunBudget } from "../../src/control-plane/index.ts"
 import { ApprovalStore, Engine, EngineConfig, Runner, TimerStore } from "../../src/engine/index.ts"
@@ -47,7 +47,8 @@ const service = gatewayOver(
     Layer.provideMerge(Runner.layer),
     Layer.provide(Layer.mergeAll(ApprovalStore.layer, TimerStore.layer, EngineConfig.layerDefault, RunBudget.layer()))
   ),
-  noSandboxes
+  noSandboxes,
+  { heartbeat: Duration.millis(100) }
 )
 
 const tokenOf = (
@@ -273,6 +274,21 @@ layer(service, { excludeTestServices: true })("tenancy", (it) => {
       assert.strictEqual(frame.payload.runId, own.runId)
       const hello = (yield* connected(told)).hello.payload.snapshot
       assert.deepStrictEqual(hello.runs.map(({ runId }: Wire) => runId), [own.runId])
+    }))
+
+  it.scoped("a connection ends when teams or projects give it another reach, and when its organization is deleted", () =>
+    Effect.gen(function*() {
+      const plane = yield* org("moving")
+      const team = { orgId: "moving", teamId: "core" }
+      yield* plane.createTeam({ ...team, slug: "core", name: "Core" })
+      const member = yield* connected(yield* tokenOf("moving", "member", { userId: "user:ada" }))
+      const owner = yield* connected(yield* tokenOf("moving", "org-owner"))
+      yield* plane.addProjectTeam({ ...team, projectId: "web", role: "viewer" })
+      assert.deepStrictEqual(yield* member.closed, { code: 1012, reason: "rights changed" })
+      yield* plane.deleteOrg({ orgId: "moving" })
+      const { code, reason } = yield* owner.closed
+      assert.strictEqual(code, 1008)
+      assert.include(["organization deleted", "token revoked"], reason)
     }))
 
   it.effect("what has reached a hard limit launches nothing more, and is told which; what it launched before is still answered", () =>

@@ -1,7 +1,7 @@
 import { Cause, Clock, Deferred, Duration, Effect, Either, FiberHandle, FiberSet, Schema } from "effect"
 import type { Duplex } from "node:stream"
 import type { WebSocket } from "ws"
-import type { Access, Principal } from "../../access/index.ts"
+import type { Access, Principal, Tenants } from "../../access/index.ts"
 import type { Reach } from "../../model/index.ts"
 import type { PersistenceError } from "../../persistence/index.ts"
 import { ConnectParams, failure, type GatewayFailure, Hello, RequestFrame } from "../contract.ts"
@@ -23,6 +23,7 @@ import type { StreamCaps } from "./StreamCaps.ts"
 /** What all connections share. */
 export interface Shared {
   readonly access: Access.Access["Type"]
+  readonly tenants: Tenants["Type"]
   readonly dispatcher: Dispatcher
   readonly state: ServiceState["Type"]
   readonly hub: Hub
@@ -62,6 +63,7 @@ export const serveConnection = Effect.fnUntraced(
     const greeted = yield* Deferred.make<void>()
     const work = yield* FiberSet.makeRuntime()
     const grantWatch = yield* FiberHandle.make()
+    const reachWatch = yield* FiberHandle.make()
     let principal: Principal.Principal | undefined
     let readsRuns = false
     let reach: Reach | null = null
@@ -92,6 +94,22 @@ export const serveConnection = Effect.fnUntraced(
       tick: (ts) => outbox.isReady() && outbox.event("tick", jsonText({ ts }), state.stateVersion()),
       beat: streams.beat
     }
+
+    /**
+     * What is pushed goes by what the caller reached when it connected. When teams or projects give it another reach, it
+     * is sent to connect anew; when its organization is gone, away.
+     */
+    const watchReach = (who: Principal.Principal, orgId: string) =>
+      Effect.all([shared.tenants.hasOrg(orgId), access.reach(who, "run:read")]).pipe(
+        Effect.map(([isThere, now]) => {
+          if (!isThere) hangUp(1008, "organization deleted")
+          else if (jsonText(now) !== jsonText(reach)) hangUp(1012, "rights changed")
+        }),
+        // A look that fails is made again: a database that does not answer pushes nothing either.
+        Effect.ignoreLogged,
+        Effect.delay(shared.heartbeat),
+        Effect.forever
+      )
 
     const hello = Effect.fnUntraced(function*(who: Principal.Principal) {
       const [seesRuns, seesApprovals] = yield* Effect.all([
@@ -154,6 +172,7 @@ export const serveConnection = Effect.fnUntraced(
           Effect.zipRight(Effect.sleep(Math.max(leftMs, 0)), Effect.sync(() => hangUp(1008, "token expired")))
         )
       }
+      if (who.tenant !== null) yield* FiberHandle.run(reachWatch, watchReach(who, who.tenant.orgId))
       return yield* hello(who)
     })
 
