@@ -1,12 +1,11 @@
 import type { WorkflowEngine } from "@effect/workflow"
 import { Context, Effect, Option, Schema } from "effect"
 import { createHash } from "node:crypto"
-import { ApprovalOutcome, Bounds } from "../model/index.ts"
+import { ApprovalOutcome, Bounds, codecOf } from "../model/index.ts"
 import { ApprovalPaths } from "./ApprovalPaths.ts"
 import { awaitNode } from "./DurableWait.ts"
 import { InvalidInput } from "./EngineError.ts"
 import type { ActiveRun } from "./internal/ActiveRun.ts"
-import { codecOf } from "./internal/Codec.ts"
 import { refuseSecrets } from "./internal/SecretCheck.ts"
 import { CurrentIteration, currentRun, enter } from "./Step.ts"
 

@@ -8,6 +8,7 @@ import {
   type Approval,
   ApprovalOutcome,
   Bounds,
+  codecOf,
   IdempotencyKey,
   type Reach,
   type Run,
@@ -30,7 +31,6 @@ import {
   RunConflict,
   type WorkflowNotFound
 } from "./EngineError.ts"
-import { codecOf } from "./internal/Codec.ts"
 import { newRunId } from "./internal/NewRunId.ts"
 import { refuseSecrets } from "./internal/SecretCheck.ts"
 import { type Definition, schemasOf } from "./internal/WorkflowEngineAdapter.ts"

@@ -24,6 +24,7 @@ import {
   type Actor,
   actorName,
   Bounds,
+  codecOf,
   type Hold,
   type Run,
   type RunEventType,
@@ -39,7 +40,6 @@ import { type CompletedNode, completion } from "./DurableWait.ts"
 import { EngineConfig } from "./EngineConfig.ts"
 import { RunConflict, WorkflowNotFound } from "./EngineError.ts"
 import { ActiveRun, isDurable, type RunServices, type Wait } from "./internal/ActiveRun.ts"
-import { codecOf } from "./internal/Codec.ts"
 import { type Ending, endingOf, exitOf, outcomeOf, told } from "./internal/Ending.ts"
 import { watchEnds } from "./internal/EndWatch.ts"
 import { quotaTurns } from "./internal/QuotaTurns.ts"

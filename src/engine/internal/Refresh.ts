@@ -1,10 +1,9 @@
 import { WorkflowEngine } from "@effect/workflow"
 import { Clock, Effect } from "effect"
 import type { Ticket } from "../../cache/index.ts"
-import { Bounds } from "../../model/index.ts"
+import { Bounds, codecOf } from "../../model/index.ts"
 import type { StepOptions } from "../StepOptions.ts"
 import type { ActiveRun } from "./ActiveRun.ts"
-import { codecOf } from "./Codec.ts"
 import { LazyAbort } from "./LazyAbort.ts"
 import { refuseSecrets } from "./SecretCheck.ts"
 
