@@ -35,6 +35,7 @@ const clone = (files: Readonly<Record<string, string>> = {}) => {
     "scripts/bundle.mjs": "",
     "scripts/directImports.mjs": "",
     "scripts/gate.mjs": "",
+    "scripts/packages.mjs": "",
     "scripts/setup.mjs": fs.readFileSync("scripts/setup.mjs", "utf8"),
     "scripts/sources.mjs": fs.readFileSync("scripts/sources.mjs", "utf8"),
     "bin/npm": npm,
