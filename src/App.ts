@@ -21,7 +21,8 @@ import {
   OrgSecretsConfig,
   RunBudget,
   RunSecrets,
-  RunTenancy
+  RunTenancy,
+  ScriptChanges
 } from "./control-plane/index.ts"
 import {
   ApprovalStore,
@@ -169,7 +170,7 @@ const EngineLive = Layer.merge(Engine.layer, TaskCache.layer).pipe(
 )
 
 /** Takes up unfinished runs and listens when, and only when, the workflows are there. */
-const Doors = Layer.mergeAll(Supervisor.layer, RunRetention.layer, Gateway.layer).pipe(
+const Doors = Layer.mergeAll(Supervisor.layer, RunRetention.layer, ScriptChanges.layer, Gateway.layer).pipe(
   Layer.provide(OrgEnding.layer),
   Layer.provide(Layer.effect(
     Deployed,

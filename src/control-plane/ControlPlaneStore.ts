@@ -1,9 +1,9 @@
 import { Cause, Effect, Exit } from "effect"
-import { Write } from "../persistence/index.ts"
 import { type Methods, methodsOn } from "./ControlPlane.ts"
 import { makePlane } from "./internal/Plane.ts"
 import { onDatabase, type SqliteDatabase } from "./internal/SyncPersistence.ts"
 import { schema } from "./migrations.ts"
+import { keep } from "./ScriptChanges.ts"
 
 /** The methods of the control plane, which answer at once or throw their typed error. */
 type Synchronous = {
@@ -27,9 +27,9 @@ const answer = <A, E>(effect: Effect.Effect<A, E>): A => {
  * better-sqlite3 leaves at NORMAL with WAL. Blocks the event loop while it works and while it waits for the lock of
  * another process (the database's `busy_timeout`).
  *
- * Changes are made by the service itself (`system`) and written to the audit of the organization; that of the service, a
- * log which only the service appends to and which is what is delivered of audits, does not hear of them. Usage that is
- * recorded on the file of a service which delivers it is delivered like any other, once the service runs.
+ * Changes are made by `system` and written to the audit of the organization; on the file of a service, into that of the
+ * service too, which only the service appends to: within five seconds, or when it runs again. From there they are
+ * delivered like any other, and so is usage that is recorded.
  */
 export type ControlPlaneStore = Synchronous
 
@@ -40,7 +40,7 @@ export const ControlPlaneStore: new(database: SqliteDatabase) => ControlPlaneSto
       throw new Error("foreign keys cannot be switched on inside a transaction")
     }
     for (const text of Object.values(schema).flat()) database.exec(text)
-    const methods = methodsOn(makePlane(onDatabase(database), () => Write.none, null))
+    const methods = methodsOn(makePlane(onDatabase(database), keep, null))
     for (const [name, method] of Object.entries(methods)) {
       const call = (...args: ReadonlyArray<unknown>) =>
         // Each method has its own parameters; the type above says which.

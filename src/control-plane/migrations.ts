@@ -212,6 +212,12 @@ export const schema: Readonly<Record<string, ReadonlyArray<string>>> = {
     ) STRICT`,
     `CREATE INDEX IF NOT EXISTS _smithers_cp_deleted_orgs_pending
       ON _smithers_cp_deleted_orgs (deleted_at_ms) WHERE ended_at_ms IS NULL`
+  ],
+  "0004_script_changes": [
+    `CREATE TABLE IF NOT EXISTS _smithers_cp_script_changes (
+      id INTEGER PRIMARY KEY AUTOINCREMENT,
+      entry_json TEXT NOT NULL
+    ) STRICT`
   ]
 }
 

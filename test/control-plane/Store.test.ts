@@ -1,7 +1,8 @@
 import { assert, it } from "@effect/vitest"
 import Sqlite from "better-sqlite3"
-import { Effect, TestClock } from "effect"
-import { ControlPlaneStore } from "../../src/control-plane/index.ts"
+import { Effect, Layer, TestClock } from "effect"
+import { Audit } from "../../src/audit/index.ts"
+import { ControlPlaneStore, ScriptChanges } from "../../src/control-plane/index.ts"
 import { Persistence } from "../../src/persistence/index.ts"
 import { turn } from "../support/Home.ts"
 import { acme, Live } from "./support.ts"
@@ -41,6 +42,38 @@ it.scoped("a service and a script share one file: each sees what the other wrote
       yield* cp.verifyOrgAudit({ orgId: "acme" })
     )
     assert.isTrue(store.verifyOrgAudit({ orgId: "acme" }).intact)
+  }).pipe(Effect.provide(Live)))
+
+it.scoped("what a script changes on a service's file stands in the service's audit once, in its place of the chain", () =>
+  Effect.gen(function*() {
+    yield* TestClock.setTime(Date.now())
+    yield* acme
+    const { lastId, list, reached } = yield* Audit.Audit
+    const store = yield* onTheSameFile
+    const ofScript = Effect.map(
+      list({ limit: 100 }),
+      (rows) =>
+        rows.filter(({ detail }) => detail["by"] === "ControlPlaneStore").map(({ action, actor, orgId, target }) => [
+          action,
+          actor,
+          orgId,
+          target
+        ]).reverse()
+    )
+    store.createTeam({ orgId: "acme", teamId: "ops", slug: "ops", name: "Ops" })
+    assert.deepStrictEqual(yield* ofScript, [])
+    // Before the service runs, and while it does.
+    const before = lastId()
+    yield* Layer.build(ScriptChanges.layer)
+    yield* reached(before + 1)
+    const made = ["team.create", "system", "acme", "ops"]
+    assert.deepStrictEqual(yield* ofScript, [made])
+    store.deleteOrg({ orgId: "acme" })
+    yield* Effect.race(reached(before + 2), Effect.forever(Effect.zipRight(TestClock.adjust("5 seconds"), turn)))
+    const deleted = ["org.delete", "system", "acme", "acme"]
+    assert.deepStrictEqual(yield* ofScript, [made, deleted])
+    yield* Effect.scoped(Layer.build(ScriptChanges.layer))
+    assert.deepStrictEqual(yield* ofScript, [made, deleted])
   }).pipe(Effect.provide(Live)))
 
 it("a script reserves, settles and deletes without any service", () => {

@@ -1,5 +1,5 @@
 import { Clock, Effect } from "effect"
-import type { Audit, AuditDetail } from "../../audit/index.ts"
+import type { AuditDetail, AuditEntry } from "../../audit/index.ts"
 import { actorName } from "../../model/index.ts"
 import { type Persistence, type PersistenceError, Write } from "../../persistence/index.ts"
 import { CurrentActor } from "../CurrentActor.ts"
@@ -38,7 +38,7 @@ export interface Plane {
 
 export const makePlane = (
   persistence: Persistence.Persistence["Type"],
-  appendToService: Audit.Audit["Type"]["append"],
+  appendToService: (entry: AuditEntry) => Write.Write<unknown>,
   feed: UsageFeed["Type"]
 ): Plane => {
   const entry = ({ action, detail, orgId, projectId, targetId, targetType }: Change) =>
