@@ -54,7 +54,7 @@ const serving = (host: number) =>
     return fiber
   })
 
-describe.skipIf(missing)("ports of a bubblewrap sandbox", () => {
+describe.skipIf(missing)("ports of a bubblewrap sandbox", () => { // needs bwrap, which set-up installs
   layer(bubblewrapWith())((it) => {
     it.scoped("loopback reaches what listens in the sandbox, many times at once", () =>
       Effect.gen(function*() {

@@ -31,7 +31,7 @@ const pretender = Effect.map(ProcessRuntime.make, (honest): Runtime => ({
   run: (spec) => Effect.flatMap(Effect.orDie(parse({})), (policy) => honest.run({ ...spec, policy }))
 }))
 
-describe.skipIf(missing.length > 0)("the probe", () => {
+describe.skipIf(missing.length > 0)("the probe", () => { // needs bwrap, which set-up installs
   it.effect("finds every control of bubblewrap enforced", () =>
     Effect.gen(function*() {
       const probe = yield* Probe.Probe
