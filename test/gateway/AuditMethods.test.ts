@@ -1,14 +1,8 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { Audit } from "../../src/audit/index.ts"
-import { bearer, parse, request, rpc, type Wire } from "./support/Http.ts"
+import { bearer, ok, parse, request, rpc, type Wire } from "./support/Http.ts"
 import { adminToken, gatewayWith, tokenFor } from "./support/Service.ts"
-
-const ok = (method: string, params: unknown, token?: string) =>
-  Effect.map(rpc(method, params, token), ({ frame, status, text }): Wire => {
-    assert.strictEqual(status, 200, text)
-    return frame.payload
-  })
 
 const latest = (action: string) =>
   Effect.flatMap(Audit.Audit, (audit) => Effect.map(audit.list({ action, limit: 1 }), ([row]) => row))

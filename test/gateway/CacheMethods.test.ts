@@ -5,7 +5,7 @@ import { Cache } from "../../src/cache/index.ts"
 import { RunStore } from "../../src/journal/index.ts"
 import { Persistence } from "../../src/persistence/index.ts"
 import { Output, request } from "../cache/support.ts"
-import { rpc, type Wire } from "./support/Http.ts"
+import { ok, rpc, type Wire } from "./support/Http.ts"
 import { addEvents, addRun, gatewayWith, tokenFor } from "./support/Service.ts"
 
 /** Stores a result and answers its key. */
@@ -17,12 +17,6 @@ const store = (runId: string, nodeId: string, more: { readonly tag?: string; rea
     if (found._tag === "Hit" || found.ticket === null) return yield* Effect.dieMessage("There is one already.")
     yield* cache.put(found.ticket, { text: `{"n":1}`, atMs: more.atMs ?? 1_000, durationMs: 7 })
     return found
-  })
-
-const ok = (method: string, params: unknown) =>
-  Effect.map(rpc(method, params), ({ frame, status, text }): Wire => {
-    assert.strictEqual(status, 200, text)
-    return frame.payload
   })
 
 const audited = Effect.flatMap(Audit.Audit, (audit) => audit.list({ action: "cache.purge", limit: 10 }))

@@ -3,14 +3,8 @@ import { Effect } from "effect"
 import { Audit } from "../../src/audit/index.ts"
 import { ControlPlane } from "../../src/control-plane/index.ts"
 import { ControlPlaneRpcs, OrgRecordRpcs, TeamRpcs } from "../../src/gateway/contract.ts"
-import { bearer, parse, request, rpc, type Wire } from "./support/Http.ts"
+import { bearer, ok, parse, request, rpc, type Wire } from "./support/Http.ts"
 import { adminToken, gatewayWith, tokenFor } from "./support/Service.ts"
-
-const ok = (method: string, params: unknown) =>
-  Effect.map(rpc(method, params), ({ frame, status, text }): Wire => {
-    assert.strictEqual(status, 200, text)
-    return frame.payload
-  })
 
 const refusal = (method: string, params: unknown) =>
   Effect.map(rpc(method, params), ({ frame, status }) => [status, frame.error?.code])

@@ -8,8 +8,8 @@ import { type Actor, systemActor } from "../../src/model/index.ts"
 import { Persistence } from "../../src/persistence/index.ts"
 import { Approval, Task, Workflow } from "../../src/workflow/index.ts"
 import { foreignConnection, turn } from "../support/Home.ts"
-import { rpc, type Wire } from "./support/Http.ts"
-import { adminToken, gatewayOver, noSandboxes } from "./support/Service.ts"
+import { ok, refusal, rpc } from "./support/Http.ts"
+import { gatewayOver, noSandboxes } from "./support/Service.ts"
 
 const asking = Workflow.make({
   name: "asking",
@@ -65,15 +65,6 @@ const service = Layer.provide(
   ),
   verifier
 )
-
-const ok = (method: string, params: unknown, token = adminToken) =>
-  Effect.map(rpc(method, params, token), ({ frame, text }): Wire => {
-    assert.isTrue(frame.ok, `${method} ${text}`)
-    return frame.payload
-  })
-
-const refusal = (method: string, params: unknown, token = adminToken) =>
-  Effect.map(rpc(method, params, token), ({ frame, status }) => [status, frame.error?.code, frame.error?.message])
 
 const tokenOf = (orgId: string, role = "member") =>
   Effect.flatMap(

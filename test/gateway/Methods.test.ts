@@ -4,7 +4,7 @@ import { DecisionRefused, InvalidInput, NodeNotFound, RunConflict, WorkflowNotFo
 import { RunStore } from "../../src/journal/index.ts"
 import { type Approval, NodeId, RunId } from "../../src/model/index.ts"
 import { Persistence, PersistenceError } from "../../src/persistence/index.ts"
-import { rpc, type Wire } from "./support/Http.ts"
+import { ok, rpc, type Wire } from "./support/Http.ts"
 import { addEvents, addRun, gatewayWith, nodeEvents } from "./support/Service.ts"
 
 const calls: Array<unknown> = []
@@ -94,12 +94,6 @@ layer(gateway, { excludeTestServices: true })("methods", (it) => {
       assert.deepStrictEqual([method, answer.status, answer.frame.error?.code], [method, status, code], answer.text)
       return answer.frame.error
     })
-  const ok = (method: string, params: unknown) =>
-    Effect.map(rpc(method, params), ({ frame, status, text }): Wire => {
-      assert.strictEqual(status, 200, text)
-      return frame.payload
-    })
-
   it.effect("launchRun hands over id, key, input and who started it, and answers the run", () =>
     Effect.gen(function*() {
       const payload = yield* ok("launchRun", {

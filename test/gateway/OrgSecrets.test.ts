@@ -9,7 +9,7 @@ import { systemActor } from "../../src/model/index.ts"
 import { Persistence, Texts } from "../../src/persistence/index.ts"
 import { MemoryProvider, SecretProviders, Secrets as SecretsService } from "../../src/secrets/index.ts"
 import { SecretRef, Secrets, Task, Workflow } from "../../src/workflow/index.ts"
-import { rpc, type Wire } from "./support/Http.ts"
+import { ok } from "./support/Http.ts"
 import { adminToken, gatewayOver, noSandboxes } from "./support/Service.ts"
 
 const values: Readonly<Record<string, string>> = {
@@ -103,12 +103,6 @@ const service = gatewayOver(
   ),
   noSandboxes
 )
-
-const ok = (method: string, params: unknown, token = adminToken) =>
-  Effect.map(rpc(method, params, token), ({ frame, text }): Wire => {
-    assert.isTrue(frame.ok, `${method} ${text}`)
-    return frame.payload
-  })
 
 const adminOf = (orgId: string) =>
   Effect.flatMap(Access.Access, (access) =>

@@ -13,7 +13,7 @@ import { Sandbox } from "../../src/sandbox/index.ts"
 import { Sandbox as SandboxTask, Task, Workflow } from "../../src/workflow/index.ts"
 import { has } from "../support/Assert.ts"
 import { sandboxesOf } from "../support/Sandboxes.ts"
-import { rpc, type Wire } from "./support/Http.ts"
+import { ok, rpc, type Wire } from "./support/Http.ts"
 import { addRun, gatewayOver, tokenFor } from "./support/Service.ts"
 import { connected } from "./support/Ws.ts"
 
@@ -87,11 +87,6 @@ layer(gateway, { excludeTestServices: true })("sandboxes on the wire", (it) => {
       const { runId } = yield* engine.launch({ workflow: "scripts", input: { first, second }, actor: systemActor })
       has(yield* engine.awaitEnd(runId), { status: "finished", error: null })
       return runId
-    })
-  const ok = (method: string, params: unknown, token?: string) =>
-    Effect.map(rpc(method, params, token), ({ frame, status, text }): Wire => {
-      assert.strictEqual(status, 200, text)
-      return frame.payload
     })
   const refused = (method: string, params: unknown, status: number, code: string) =>
     Effect.gen(function*() {

@@ -7,7 +7,7 @@ import { RunStore } from "../../src/journal/index.ts"
 import { systemActor } from "../../src/model/index.ts"
 import { Persistence } from "../../src/persistence/index.ts"
 import { Approval, Task, Workflow } from "../../src/workflow/index.ts"
-import { rpc, type Wire } from "./support/Http.ts"
+import { ok, refusal, rpc, type Wire } from "./support/Http.ts"
 import { adminToken, gatewayOver, noSandboxes } from "./support/Service.ts"
 import { connected } from "./support/Ws.ts"
 
@@ -61,15 +61,6 @@ const tokenOf = (
       access.issue({ role, orgId, actor: systemActor, ...more }),
       ({ secret }) => Redacted.value(secret)
     ))
-
-const ok = (method: string, params: unknown, token = adminToken) =>
-  Effect.map(rpc(method, params, token), ({ frame, text }): Wire => {
-    assert.isTrue(frame.ok, `${method} ${text}`)
-    return frame.payload
-  })
-
-const refusal = (method: string, params: unknown, token = adminToken) =>
-  Effect.map(rpc(method, params, token), ({ frame, status }) => [status, frame.error?.code, frame.error?.message])
 
 /** An organization with the projects `app` and `web`. */
 const org = (orgId: string) =>

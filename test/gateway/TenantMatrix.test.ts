@@ -7,7 +7,7 @@ import { GatewayRpcs, tenantUseOf } from "../../src/gateway/contract.ts"
 import { systemActor } from "../../src/model/index.ts"
 import { Persistence } from "../../src/persistence/index.ts"
 import { Approval, Task, Workflow } from "../../src/workflow/index.ts"
-import { rpc, type Wire } from "./support/Http.ts"
+import { ok, rpc, type Wire } from "./support/Http.ts"
 import { gatewayOver, noSandboxes } from "./support/Service.ts"
 import { connected } from "./support/Ws.ts"
 
@@ -185,12 +185,6 @@ const tokenOf = (orgId: string, role: string, projectIds?: ReadonlyArray<string>
         tokenId: grant.tokenId
       }))
   )
-
-const ok = (method: string, params: unknown) =>
-  Effect.map(rpc(method, params), ({ frame, text }): Wire => {
-    assert.isTrue(frame.ok, text)
-    return frame.payload
-  })
 
 /** `acme` with a run that waits in its project `app`, and `beta`. */
 const world = Effect.gen(function*() {

@@ -1,3 +1,4 @@
+import { assert } from "@effect/vitest"
 import { Effect } from "effect"
 import http from "node:http"
 import { address, adminToken } from "./Service.ts"
@@ -51,3 +52,15 @@ export const rpc = (method: string, params?: unknown, token = adminToken) =>
     }),
     (answer) => ({ ...answer, frame: parse(answer.text) })
   )
+
+/** What the method answers; fails unless it does. */
+export const ok = (method: string, params: unknown, token = adminToken) =>
+  Effect.map(rpc(method, params, token), ({ frame, status, text }): Wire => {
+    assert.strictEqual(status, 200, `${method} ${text}`)
+    assert.isTrue(frame.ok, `${method} ${text}`)
+    return frame.payload
+  })
+
+/** Status, code and message of a refusal. */
+export const refusal = (method: string, params: unknown, token = adminToken) =>
+  Effect.map(rpc(method, params, token), ({ frame, status }) => [status, frame.error?.code, frame.error?.message])
